@@ -1,0 +1,1 @@
+"""The facts: table contracts, the case and its findings, confidence, provenance."""
