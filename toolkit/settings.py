@@ -59,6 +59,8 @@ class Kind:
         0 open, 1 internal, 2 personal, 3 special; shown masked from 2 upwards.
     corroborates : bool
         Whether sharing it counts as one of the independent kinds a level asks for.
+    min_shared : int
+        Values two accounts must share before any of them counts: one co-share is worth nothing, repeats are.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Kind:
     nested_in: str | None = None
     sensitivity: int = 1
     corroborates: bool = True
+    min_shared: int = 1
 
 
 def _kinds(*kinds: Kind) -> Mapping[str, Kind]:
@@ -103,8 +106,8 @@ KINDS: Final[Mapping[str, Kind]] = _kinds(
     Kind("api_key", "key", "unique", 0.5, 1e-4, 10.0, 100, 30 * _DAY, sensitivity=3),
     Kind("prompt_template", "text", "pool", 0.4, 1e-4, 10.0, 100, 7 * _DAY, sensitivity=1),
     Kind("prompt_text", "text", "pool", 0.4, 1e-4, 10.0, 100, 7 * _DAY, nested_in="prompt_template", sensitivity=3),
-    Kind("object", "behav", "pool", 0.4, 1e-3, 6.0, 300, None),
-    Kind("url", "behav", "pool", 0.4, 1e-3, 6.0, 300, None),
+    Kind("object", "behav", "pool", 0.4, 1e-3, 6.0, 300, None, min_shared=2),
+    Kind("url", "behav", "pool", 0.4, 1e-3, 6.0, 300, None, min_shared=2),
     Kind("counterparty", "pay", "pool", 0.4, 1e-3, 8.0, 100, None, sensitivity=2),
 )
 """The standard indicator kinds. Source of the starting values: the project's linking reference (two regimes,

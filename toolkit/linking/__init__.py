@@ -1,0 +1,1 @@
+"""Who belongs together: observations, links with their evidence, clusters, expansion from seeds."""

@@ -1,0 +1,279 @@
+"""The index of who holds what, as arrays: the ground that scores, clusters and expansion stand on.
+
+An *incidence* is an account and a value it was seen with, once, however many tables said so. Accounts and
+values get integer codes in sorted order, so the same rows in any order give the same codes; the text comes
+back only at the end. Times are hours since the first observation; a kind without a window lives at time zero,
+which makes "holders within the window" one computation for every kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from toolkit.errors import InputError
+from toolkit.model.tables import Observations, conform
+from toolkit.settings import KINDS, PLACEHOLDERS, UNDECLARED, Kind
+
+__all__ = ["Incidence", "build_incidence", "kind_of"]
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+_STRIDE = 2.0**21
+"""Hours between two values on the one time axis all values share (238 years: no window reaches across)."""
+
+
+def kind_of(name: str, kinds: Mapping[str, Kind]) -> Kind:
+    """Return the settings of a kind; an undeclared one is weak evidence in a family of its own.
+
+    Examples
+    --------
+    >>> kind_of("ip", KINDS).family, kind_of("badge", KINDS).family
+    ('net', 'badge')
+    """
+    if name in kinds:
+        return kinds[name]
+    weak = UNDECLARED
+    return Kind(name, name, weak.regime, weak.m, weak.eps, weak.cap, weak.max_holders, corroborates=weak.corroborates)
+
+
+@dataclass(frozen=True)
+class Incidence:
+    """Accounts x values, as sorted arrays.
+
+    Attributes
+    ----------
+    accounts : polars.Series
+        Account ids by account code.
+    values : polars.DataFrame
+        ``kind``, ``value`` by value code.
+    kinds : tuple of Kind
+        By kind code.
+    account, value : int64 arrays
+        Of each incidence, sorted by account, then value.
+    first, last : float64 arrays
+        Hours since the origin; both zero where the kind has no window or no time is known.
+    use_first, use_last : float64 arrays
+        The same for every kind, NaN where no time is known: the time term reads these.
+    n : int64 array
+        How often the account was seen with the value.
+    value_kind : int64 array
+        Kind code by value code.
+    placeholder : bool array
+        By value code: whether the value means "no value".
+    span_h : float
+        Hours from the first to the last observation; at least 1.
+    """
+
+    accounts: pl.Series
+    values: pl.DataFrame
+    kinds: tuple[Kind, ...]
+    account: IntArray
+    value: IntArray
+    first: FloatArray
+    last: FloatArray
+    use_first: FloatArray
+    use_last: FloatArray
+    n: IntArray
+    value_kind: IntArray
+    placeholder: BoolArray
+    span_h: float
+
+    @property
+    def n_accounts(self) -> int:
+        """Accounts with at least one value."""
+        return len(self.accounts)
+
+    @property
+    def n_values(self) -> int:
+        """Distinct (kind, value)."""
+        return self.values.height
+
+    @cached_property
+    def kind(self) -> IntArray:
+        """Kind code of each incidence."""
+        return self.value_kind[self.value]
+
+    @cached_property
+    def holders(self) -> IntArray:
+        """Accounts per value, at any time: d_v."""
+        return np.bincount(self.value, minlength=self.n_values).astype(np.int64)
+
+    @cached_property
+    def per_kind_incidences(self) -> FloatArray:
+        """Incidences per kind: M_k."""
+        return np.bincount(self.kind, minlength=len(self.kinds)).astype(float)
+
+    @cached_property
+    def activity(self) -> FloatArray:
+        """Values of the same kind that the incidence's account holds: K_i, per incidence."""
+        key = self.account * len(self.kinds) + self.kind
+        _, inverse, counts = np.unique(key, return_inverse=True, return_counts=True)
+        return counts[inverse].astype(float)
+
+    @cached_property
+    def per_kind_accounts(self) -> FloatArray:
+        """Accounts with any value of the kind: N_k."""
+        key = np.unique(self.account * len(self.kinds) + self.kind)
+        return np.bincount(key % len(self.kinds), minlength=len(self.kinds)).astype(float)
+
+    @cached_property
+    def start(self) -> IntArray:
+        """First incidence of each account; one more entry than accounts."""
+        return np.searchsorted(self.account, np.arange(self.n_accounts + 1)).astype(np.int64)
+
+    @cached_property
+    def by_value(self) -> IntArray:
+        """Incidences ordered by value, then account."""
+        return np.lexsort((self.account, self.value))
+
+    @cached_property
+    def value_start(self) -> IntArray:
+        """First position in ``by_value`` of each value; one more entry than values."""
+        return np.concatenate(([0], np.cumsum(self.holders)))
+
+    @cached_property
+    def window(self) -> FloatArray:
+        """Window of each kind in hours; zero where time does not matter (all incidences then meet at zero)."""
+        return np.array([kind.window_h or 0.0 for kind in self.kinds])
+
+    @cached_property
+    def _axis(self) -> tuple[FloatArray, FloatArray]:
+        """Starts and ends of all incidences on the one axis of values and time, sorted."""
+        return np.sort(self.value * _STRIDE + self.first), np.sort(self.value * _STRIDE + self.last)
+
+    def count_between(
+        self, value: IntArray, low: FloatArray, high: FloatArray, among: IntArray | None = None
+    ) -> FloatArray:
+        """Count holders of a value whose interval touches [low, high].
+
+        Parameters
+        ----------
+        value : int64 array
+            Value codes to ask about.
+        low, high : float64 arrays
+            Hours on the incidence clock, already widened by the window.
+        among : int64 array, optional
+            Only these incidences count; all by default.
+
+        Returns
+        -------
+        float64 array
+            One count per question.
+        """
+        if among is None:
+            starts, ends = self._axis
+        else:
+            starts = np.sort(self.value[among] * _STRIDE + self.first[among])
+            ends = np.sort(self.value[among] * _STRIDE + self.last[among])
+        began = np.searchsorted(starts, value * _STRIDE + high, side="right")
+        over = np.searchsorted(ends, value * _STRIDE + low, side="left")
+        return (began - over).astype(float)
+
+    def find(self, account: IntArray, value: IntArray) -> IntArray:
+        """Return the incidence of each (account, value); they must exist."""
+        key = self.account * self.n_values + self.value
+        return np.searchsorted(key, account * self.n_values + value).astype(np.int64)
+
+    def codes(self, accounts: list[str]) -> IntArray:
+        """Return the codes of account ids; -1 for those that do not occur."""
+        if not len(self.accounts):
+            return np.full(len(accounts), -1, dtype=np.int64)
+        found = np.asarray(self.accounts.search_sorted(pl.Series(accounts, dtype=pl.String)), dtype=np.int64)
+        found = np.minimum(found, len(self.accounts) - 1)
+        same = (self.accounts.gather(found) == pl.Series(accounts, dtype=pl.String)).to_numpy()
+        return np.where(same, found, -1).astype(np.int64)
+
+
+def build_incidence(observations: pl.DataFrame, kinds: Mapping[str, Kind] = KINDS) -> Incidence:
+    """Code observations into an :class:`Incidence`.
+
+    Parameters
+    ----------
+    observations : polars.DataFrame
+        Contract ``Observations``.
+    kinds : mapping of str to Kind
+        Settings per kind.
+
+    Returns
+    -------
+    Incidence
+
+    Raises
+    ------
+    ContractError
+        If the frame is not a table of observations.
+    InputError
+        If it has no rows.
+
+    Examples
+    --------
+    >>> from toolkit.linking.observations import find_observations
+    >>> frame = pl.DataFrame({"account_id": ["a", "b"], "device": ["d1", "d1"]})
+    >>> index = build_incidence(find_observations(frame))
+    >>> index.n_accounts, index.holders.tolist()
+    (2, [2])
+    """
+    rows = conform(observations, Observations)
+    if rows.is_empty():
+        raise InputError(
+            "there is nothing to link: 0 observations; check the mapping's indicators with `toolkit check`"
+        )
+    origin = rows.get_column("first_at").min()
+    merged = (
+        rows.lazy()
+        .group_by("account_id", "kind", "value")
+        .agg(pl.col("first_at").min(), pl.col("last_at").max(), pl.col("n").sum())
+        .with_columns(
+            *(
+                (pl.col(c) - pl.lit(origin, dtype=rows.schema["first_at"]))
+                .dt.total_microseconds()
+                .truediv(3.6e9)
+                .alias(c)
+                for c in ("first_at", "last_at")
+            )
+        )
+        .collect()
+    )
+    accounts = merged.get_column("account_id").unique().sort()
+    values = merged.select("kind", "value").unique().sort("kind", "value")
+    coded = (
+        merged.join(accounts.to_frame().with_row_index("a"), on="account_id")
+        .join(values.with_row_index("v"), on=["kind", "value"])
+        .sort("a", "v")
+    )
+    names = values.get_column("kind").unique().sort().to_list()
+    settings = tuple(kind_of(name, kinds) for name in names)
+    code = {name: i for i, name in enumerate(names)}
+    value_kind = values.get_column("kind").replace_strict(code, return_dtype=pl.Int64).to_numpy()
+    value = coded.get_column("v").cast(pl.Int64).to_numpy()
+    use_first = coded.get_column("first_at").cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    use_last = coded.get_column("last_at").cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    windowed = np.array([kind.window_h is not None for kind in settings])[value_kind[value]] & ~np.isnan(use_first)
+    known = use_last[~np.isnan(use_last)]
+    return Incidence(
+        accounts=accounts,
+        values=values,
+        kinds=settings,
+        account=coded.get_column("a").cast(pl.Int64).to_numpy(),
+        value=value,
+        first=np.where(windowed, use_first, 0.0),
+        last=np.where(windowed, use_last, 0.0),
+        use_first=use_first,
+        use_last=use_last,
+        n=coded.get_column("n").to_numpy(),
+        value_kind=value_kind,
+        placeholder=values.get_column("value")
+        .str.strip_chars()
+        .str.to_lowercase()
+        .is_in(sorted(PLACEHOLDERS))
+        .to_numpy(),
+        span_h=max(1.0, float(known.max()) if len(known) else 1.0),
+    )

@@ -1,0 +1,482 @@
+"""The score of a pair: bits for every shared value, added up so that nothing counts twice.
+
+The thought, in order:
+
+1. **Propose.** Values with few holders propose pairs, rarest first, until a budget is spent.
+2. **Weigh.** A proposed pair is weighed on *everything* it shares, hubs included. A shared value v gives
+   ``w = log2(((1 - m) u + m) / u)`` bits, where u is the chance that the second account holds v by accident:
+   for *pool* kinds ``eps + max(K_i, K_j) (d_v - 1) / M`` (a busy account meets everybody), for *unique* kinds
+   ``eps + (d_v - 2) / (N - 2)`` (a card is made for one person; eps is innocent sharing). Holders are counted
+   within the kind's window, so an address that passes from hand to hand does not join its tenants.
+3. **Corroborate.** A value whose holders share nothing *else* is suspect (a null device id, a public SMS number, a
+   stolen card): its weight falls with its trust. A pair that another family supports keeps the full weight.
+4. **Combine.** Within a kind the r-th best value counts rho^(r-1); the coarse kind gives way to the fine one (an
+   ip swallows its country); within a family 1, 1/2, 1/4; families add. Then the prior.
+
+Sources: Fellegi & Sunter 1969 (log2 likelihood ratios), the configuration null for activity, and the project's own
+linking reference for saturation, families and corroboration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+
+from toolkit.linking.combine import FAMILY_SPEAKS, combine_bits, count_reasons, family_codes, family_names, swallowed
+from toolkit.linking.incidence import BoolArray, FloatArray, Incidence, IntArray, build_incidence
+from toolkit.linking.innocent import explain_innocently
+from toolkit.model.tables import EVIDENCE, Links, conform, empty
+from toolkit.settings import KINDS, MAX_PAIRS, PRIOR_PARTNERS, Kind
+
+__all__ = [
+    "Shared",
+    "combine",
+    "corroborate",
+    "level_of",
+    "link_accounts",
+    "prior_bits",
+    "probability",
+    "propose",
+    "weigh",
+]
+
+CORROBORATION_ROUNDS = 2
+"""Trust of values and support of pairs feed one another; the second round settles it (a third moves nothing)."""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Pairs and the values they share; one row per pair and value, ordered by pair, then value.
+
+    ``a``, ``b`` are account codes by pair; ``pair``, ``value``, ``left``, ``right`` (the two incidences), ``holders``
+    (within the window) and ``bits`` run by row; ``trust`` is by row too, 1 until :func:`corroborate` has spoken.
+    """
+
+    a: IntArray
+    b: IntArray
+    pair: IntArray
+    value: IntArray
+    left: IntArray
+    right: IntArray
+    holders: FloatArray
+    bits: FloatArray
+    trust: FloatArray
+
+
+def propose(index: Incidence, max_pairs: int = MAX_PAIRS) -> tuple[IntArray, IntArray, BoolArray]:
+    """Name the pairs worth weighing: accounts that meet on a value with few holders.
+
+    Parameters
+    ----------
+    index : Incidence
+    max_pairs : int
+        Pairs proposed at most, counted with repeats; rarest values first.
+
+    Returns
+    -------
+    a, b : int64 arrays
+        Account codes, a < b, sorted, no pair twice.
+    used : bool array
+        By value code: whether the value proposed pairs.
+    """
+    ceiling = np.array([kind.max_holders for kind in index.kinds])[index.value_kind]
+    holders = index.holders
+    wanted = np.flatnonzero((holders >= 2) & (holders <= ceiling) & ~index.placeholder)
+    wanted = wanted[np.lexsort((wanted, holders[wanted]))]
+    cost = np.cumsum(holders[wanted] * (holders[wanted] - 1) // 2)
+    wanted = wanted[: int(np.searchsorted(cost, max_pairs, side="right"))]
+    used = np.zeros(index.n_values, dtype=bool)
+    used[wanted] = True
+    proposed = []
+    for size in np.unique(holders[wanted]):  # values of one size are a matrix: all their pairs at once
+        rows = index.value_start[wanted[holders[wanted] == size]][:, None] + np.arange(size)
+        people = index.account[index.by_value[rows]]
+        i, j = np.triu_indices(size, 1)
+        proposed.append((people[:, i] * index.n_accounts + people[:, j]).ravel())
+    key = np.unique(np.concatenate(proposed)) if proposed else np.empty(0, dtype=np.int64)
+    return key // index.n_accounts, key % index.n_accounts, used
+
+
+def weigh(index: Incidence, a: IntArray, b: IntArray) -> Shared:
+    """Give bits to every value that each pair shares.
+
+    Parameters
+    ----------
+    index : Incidence
+    a, b : int64 arrays
+        Account codes of the pairs.
+
+    Returns
+    -------
+    Shared
+        Only rows with positive bits: a value used too far apart in time says nothing.
+    """
+    pair, left, right = _intersect(index, a, b)
+    value = index.value[left]
+    kind = index.value_kind[value]
+    of = _per_kind(index)
+    low = np.maximum(index.first[left], index.first[right])
+    high = np.minimum(index.last[left], index.last[right])
+    apart = np.maximum(low - high, 0.0)
+    window = index.window[kind]
+    meets = (apart <= window) & ~index.placeholder[value]
+    holders = np.where(
+        window > 0,
+        index.count_between(value, np.minimum(low, high) - window, np.maximum(low, high) + window),
+        index.holders[value],
+    )
+    activity = np.maximum(index.activity[left], index.activity[right])
+    u = chance(of, kind, holders, activity, index)
+    bits = np.log2(((1 - of.m[kind]) * u + of.m[kind]) / u)
+    busiest = _activity_share(index)
+    bits *= np.clip(np.minimum(busiest[left], busiest[right]) ** 0.25, 0.3, 1.0)
+    bits = np.where(bits > 0, bits + _time_bits(index, of, kind, left, right), 0.0)
+    bits = np.minimum(bits, of.cap[kind])
+    keep = meets & (bits > 0) & _often_enough(index, of, pair, kind)
+    keep &= ~swallowed(index.kinds, pair, kind, keep)
+    rows = np.flatnonzero(keep)
+    return Shared(a, b, pair[rows], value[rows], left[rows], right[rows], holders[rows], bits[rows], np.ones(len(rows)))
+
+
+def corroborate(index: Incidence, shared: Shared) -> tuple[Shared, FloatArray]:
+    """Lower the weight of values whose holders share nothing else.
+
+    For each row, C is what the pair shares in *other* families; the row is corroborated with probability
+    ``q = 1 / (1 + 2^(3 + log2(d - 1) - C))``, where log2(d - 1) pays for the d - 1 chances a hub gives. The trust of
+    a value is the share of its holders with a corroborated partner (posterior mean under a uniform prior), and its
+    bits become ``w (q + (1 - q) trust^2)``.
+
+    Parameters
+    ----------
+    index : Incidence
+    shared : Shared
+        As :func:`weigh` returned it.
+
+    Returns
+    -------
+    Shared
+        With new ``bits`` and ``trust``.
+    trust : float64 array
+        By value code; 1 for a value no proposed pair shares.
+    """
+    trust = np.ones(index.n_values)
+    if not len(shared.pair):
+        return shared, trust
+    kind = index.value_kind[shared.value]
+    family = family_codes(index.kinds)[kind]
+    bits = shared.bits
+    crowd = np.log2(np.maximum(shared.holders - 1, 1.0))
+    for _ in range(CORROBORATION_ROUNDS):
+        per_family = _family_bits(index, shared, bits)
+        elsewhere = per_family.sum(axis=1)[shared.pair] - per_family[shared.pair, family]
+        q = 1 / (1 + 2 ** (3 + crowd - elsewhere))
+        holder = np.concatenate((shared.left, shared.right))
+        best = np.zeros(len(index.account))
+        np.maximum.at(best, holder, np.concatenate((q, q)))
+        seen = np.unique(holder)
+        seen_value = index.value[seen]
+        total = np.bincount(seen_value, weights=best[seen], minlength=index.n_values)
+        number = np.bincount(seen_value, minlength=index.n_values)
+        trust = np.where(number > 0, (1 + total) / (2 + number), 1.0)
+        bits = shared.bits * (q + (1 - q) * trust[shared.value] ** 2)
+    return replace(shared, bits=bits, trust=trust[shared.value]), trust
+
+
+def combine(index: Incidence, shared: Shared) -> tuple[FloatArray, FloatArray]:
+    """Add up bits per pair so that dependent evidence does not count twice.
+
+    Parameters
+    ----------
+    index : Incidence
+    shared : Shared
+
+    Returns
+    -------
+    bits : float64 array
+        By pair.
+    families : float64 array, shape (pairs, families)
+        Bits each family gives, families in sorted order of name.
+    """
+    families = _family_bits(index, shared, shared.bits)
+    return families.sum(axis=1), families
+
+
+def prior_bits(n_accounts: int, partners: float = PRIOR_PARTNERS) -> float:
+    """Log-odds in bits that two accounts drawn at random belong together.
+
+    Examples
+    --------
+    >>> round(prior_bits(20_001), 2)
+    -13.29
+    """
+    chance_of = min(0.5, partners / max(1, n_accounts - 1))
+    return float(np.log2(chance_of / (1 - chance_of)))
+
+
+def probability(bits: FloatArray) -> FloatArray:
+    """Turn log-odds in bits into a probability.
+
+    Examples
+    --------
+    >>> probability(np.array([0.0, 10.0])).round(3).tolist()
+    [0.5, 0.999]
+    """
+    result: FloatArray = 1 / (1 + np.exp2(-np.clip(bits, -500, 500)))
+    return result
+
+
+def level_of(
+    p: FloatArray, reasons: IntArray, exclusive: BoolArray, behaviour: BoolArray, *, probable: float = 0.5
+) -> list[str]:
+    """Say what each link rests on (see :class:`toolkit.model.confidence.Level`).
+
+    Parameters
+    ----------
+    p : float64 array
+        Probabilities.
+    reasons : int64 array
+        Independent families that speak.
+    exclusive : bool array
+        Whether a rare value made for one person is shared, at the same time.
+    behaviour : bool array
+        Whether what the accounts *do* agrees (text, synchrony).
+    probable : float
+        Probability that L2 asks for.
+
+    Returns
+    -------
+    list of str
+        ``L0`` to ``L3``. L4 takes proof that no table holds; a person sets it.
+
+    Examples
+    --------
+    >>> level_of(np.array([.99, .99, .2]), np.array([3, 2, 1]), np.array([True, False, False]),
+    ...          np.array([True, False, False]))
+    ['L3', 'L2', 'L1']
+    """
+    strong = (p >= 0.95) & (reasons >= 2) & exclusive & behaviour
+    level = np.where(strong, 3, np.where((p >= probable) & (reasons >= 2), 2, np.where(p >= 0.01, 1, 0)))
+    return [f"L{number}" for number in level]
+
+
+def link_accounts(
+    observations: pl.DataFrame,
+    *,
+    kinds: Mapping[str, Kind] = KINDS,
+    min_probability: float = 0.01,
+    max_pairs: int = MAX_PAIRS,
+    partners: float = PRIOR_PARTNERS,
+) -> pl.DataFrame:
+    """Link accounts that share more than chance explains, and say why.
+
+    Parameters
+    ----------
+    observations : polars.DataFrame
+        Contract ``Observations``.
+    kinds : mapping of str to Kind
+        Settings per kind; a data set's own kinds are in ``Dataset.kinds``.
+    min_probability : float
+        Links below it are not returned.
+    max_pairs : int
+        Candidate pairs examined at most, rarest values first; the rest is in the hub table.
+    partners : float
+        Expected linked partners per account: the prior.
+
+    Returns
+    -------
+    polars.DataFrame
+        Contract ``Links``. ``bits`` is the evidence alone; ``probability`` includes the prior. Evidence is sorted,
+        strongest first. Order: bits descending, account_a, account_b.
+
+    Raises
+    ------
+    ContractError, InputError
+        If the frame is not a table of observations, or empty.
+
+    Examples
+    --------
+    >>> from toolkit.linking.observations import find_observations
+    >>> frame = pl.DataFrame({"account_id": ["a", "b", "c"], "device": ["d1", "d1", "d2"], "card": ["x", "x", "y"]})
+    >>> link_accounts(find_observations(frame)).select("account_a", "account_b", "level", "families").rows()
+    [('a', 'b', 'L2', ['dev', 'pay'])]
+    """
+    index = build_incidence(observations, kinds)
+    a, b, _ = propose(index, max_pairs)
+    shared, _ = corroborate(index, weigh(index, a, b))
+    return links_table(index, shared, min_probability=min_probability, partners=partners)
+
+
+def links_table(index: Incidence, shared: Shared, *, min_probability: float, partners: float) -> pl.DataFrame:
+    """Write weighed pairs as the contract ``Links``; see :func:`link_accounts`."""
+    bits, families = combine(index, shared)
+    p = probability(bits + prior_bits(index.n_accounts, partners))
+    kept = np.flatnonzero((p >= min_probability) & (bits > 0))
+    if not len(kept):
+        return empty(Links)
+    kind = index.value_kind[shared.value]
+    unique = np.array([k.regime == "unique" for k in index.kinds])
+    acts = np.array([k.family in ("text", "behav") for k in index.kinds])
+    at_cap = shared.bits >= 0.75 * np.array([k.cap for k in index.kinds])[kind]
+    together = _hours_apart(index, shared.left, shared.right) <= 72.0
+    exclusive = _any_row(shared.pair, unique[kind] & at_cap & together, len(bits))
+    behaviour = _any_row(shared.pair, acts[kind] & (shared.bits >= FAMILY_SPEAKS), len(bits))
+    reasons = count_reasons(index.kinds, shared.pair, kind, shared.value, shared.bits, len(bits))
+    names = family_names(index.kinds)
+    spoke = [[names[f] for f in np.flatnonzero(row > 0)] for row in families[kept]]
+    table = pl.DataFrame(
+        {
+            "row": kept,
+            "account_a": index.accounts.gather(shared.a[kept]),
+            "account_b": index.accounts.gather(shared.b[kept]),
+            "bits": np.round(bits[kept], 6),
+            "probability": np.round(p[kept], 9),
+            "level": level_of(p[kept], reasons[kept], exclusive[kept], behaviour[kept]),
+            "families": pl.Series(spoke, dtype=pl.List(pl.String)),
+        }
+    )
+    evidence = evidence_table(index, shared, kept)
+    table = table.join(evidence, on="row", how="left").with_columns(pl.lit(None, pl.Float64).alias("q_value"))
+    table = table.with_columns(pl.Series("innocent_explanation", explain_innocently(table), dtype=pl.String))
+    return conform(table.sort(["bits", "account_a", "account_b"], descending=[True, False, False]), Links)
+
+
+def evidence_table(index: Incidence, shared: Shared, pairs: IntArray) -> pl.DataFrame:
+    """Return ``row`` and ``evidence`` (strongest first) of the given pairs."""
+    wanted = np.zeros(len(shared.a), dtype=bool)
+    wanted[pairs] = True
+    rows = np.flatnonzero(wanted[shared.pair])
+    value = shared.value[rows]
+    kind = index.value_kind[value]
+    window = np.array([k.window_h if k.window_h else np.nan for k in index.kinds])[kind]
+    return (
+        pl.DataFrame(
+            {
+                "row": shared.pair[rows],
+                "kind": index.values.get_column("kind").gather(value),
+                "value": index.values.get_column("value").gather(value),
+                "bits": np.round(shared.bits[rows], 6),
+                "holders": shared.holders[rows].astype(np.uint32),
+                "window": pl.Series(window, nan_to_null=True),
+                "regime": pl.Series([k.regime for k in index.kinds], dtype=pl.String).gather(kind),
+            }
+        )
+        .sort(["row", "bits", "kind", "value"], descending=[False, True, False, False])
+        .group_by("row", maintain_order=True)
+        .agg(pl.struct("kind", "value", "bits", "holders", "window", "regime").alias("evidence"))
+        .with_columns(pl.col("evidence").cast(EVIDENCE))
+    )
+
+
+@dataclass(frozen=True)
+class PerKind:
+    """The numbers of the kinds as arrays by kind code."""
+
+    m: FloatArray
+    eps: FloatArray
+    cap: FloatArray
+    unique: BoolArray
+    half_life: FloatArray
+    min_shared: IntArray
+
+
+def _per_kind(index: Incidence) -> PerKind:
+    return PerKind(
+        m=np.array([k.m for k in index.kinds]),
+        eps=np.array([k.eps for k in index.kinds]),
+        cap=np.array([k.cap for k in index.kinds]),
+        unique=np.array([k.regime == "unique" for k in index.kinds]),
+        half_life=np.array([k.half_life_h or np.nan for k in index.kinds]),
+        min_shared=np.array([k.min_shared for k in index.kinds], dtype=np.int64),
+    )
+
+
+def chance(of: PerKind, kind: IntArray, holders: FloatArray, activity: FloatArray, index: Incidence) -> FloatArray:
+    """Chance u that the second account holds the value by accident, in the regime of its kind."""
+    pool = of.eps[kind] + activity * (holders - 1) / index.per_kind_incidences[kind]
+    unique = of.eps[kind] + np.maximum(holders - 2, 0) / np.maximum(index.per_kind_accounts[kind] - 2, 1)
+    result: FloatArray = np.minimum(1.0, np.where(of.unique[kind], unique, pool))
+    return result
+
+
+def value_bits(index: Incidence, values: IntArray) -> FloatArray:
+    """Bits a shared value gives two accounts of ordinary activity, before time and corroboration."""
+    kind = index.value_kind[values]
+    of = _per_kind(index)
+    ordinary = (index.per_kind_incidences / np.maximum(index.per_kind_accounts, 1))[kind]
+    u = chance(of, kind, np.maximum(index.holders[values], 2).astype(float), ordinary, index)
+    bits: FloatArray = np.minimum(np.log2(((1 - of.m[kind]) * u + of.m[kind]) / u), of.cap[kind])
+    return bits
+
+
+def _intersect(index: Incidence, a: IntArray, b: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    """Return (pair, incidence of a, incidence of b) for every value the two share, in order of pair and value."""
+    size = index.start[a + 1] - index.start[a]
+    chunk = 2_000_000  # rows looked up at a time: bounds memory, not the result
+    edges = np.concatenate(([0], np.cumsum(size)))
+    key = index.account * index.n_values + index.value
+    found: list[tuple[IntArray, IntArray, IntArray]] = []
+    begin = 0
+    while begin < len(a):
+        end = max(begin + 1, int(np.searchsorted(edges, edges[begin] + chunk, side="right")) - 1)
+        pair = np.repeat(np.arange(begin, end), size[begin:end])
+        left = index.start[a[pair]] + (np.arange(len(pair)) - (edges[pair] - edges[begin]))
+        sought = b[pair] * index.n_values + index.value[left]
+        right = np.minimum(np.searchsorted(key, sought), len(key) - 1)
+        hit = key[right] == sought
+        found.append((pair[hit], left[hit], right[hit]))
+        begin = end
+    if not found:
+        none = np.empty(0, dtype=np.int64)
+        return none, none, none
+    pair, left, right = (np.concatenate(part).astype(np.int64) for part in zip(*found, strict=True))
+    return pair, left, right
+
+
+def _activity_share(index: Incidence) -> FloatArray:
+    """Share of the account's activity in this kind that falls on this value, per incidence."""
+    key = index.account * len(index.kinds) + index.kind
+    _, group = np.unique(key, return_inverse=True)
+    total = np.bincount(group, weights=index.n.astype(float))
+    share: FloatArray = index.n / total[group]
+    return share
+
+
+def _hours_apart(index: Incidence, left: IntArray, right: IntArray) -> FloatArray:
+    """Gap between the two uses of a value in hours: 0 = overlap, infinite where no time is known."""
+    gap = np.maximum(index.use_first[left], index.use_first[right]) - np.minimum(
+        index.use_last[left], index.use_last[right]
+    )
+    return np.where(np.isnan(gap), np.inf, np.maximum(gap, 0.0))
+
+
+def _time_bits(index: Incidence, of: PerKind, kind: IntArray, left: IntArray, right: IntArray) -> FloatArray:
+    """Bits for using the value close together in time; the window, where there is one, has already said its part."""
+    half_life = of.half_life[kind]
+    apart = _hours_apart(index, left, right)
+    known = ~np.isnan(half_life) & np.isfinite(apart)
+    span = np.where(index.window[kind] > 0, np.minimum(2 * index.window[kind], index.span_h), index.span_h)
+    half = np.where(known, half_life, 1.0)
+    gain = np.log2(0.1 + 0.9 * (span / (2 * half)) * np.exp2(-np.where(known, apart, 0.0) / half))
+    return np.where(known, np.clip(gain, -3.3, 5.0), 0.0)
+
+
+def _often_enough(index: Incidence, of: PerKind, pair: IntArray, kind: IntArray) -> BoolArray:
+    """Whether the pair shares as many values of the kind as the kind asks for."""
+    key = pair * len(index.kinds) + kind
+    _, group, count = np.unique(key, return_inverse=True, return_counts=True)
+    enough: BoolArray = count[group] >= of.min_shared[kind]
+    return enough
+
+
+def _family_bits(index: Incidence, shared: Shared, bits: FloatArray) -> FloatArray:
+    """Bits by pair and family."""
+    return combine_bits(index.kinds, shared.pair, index.value_kind[shared.value], shared.value, bits, len(shared.a))
+
+
+def _any_row(pair: IntArray, true: BoolArray, n_pairs: int) -> BoolArray:
+    found = np.zeros(n_pairs, dtype=bool)
+    found[pair[true]] = True
+    return found
