@@ -70,9 +70,17 @@ def combine_bits(
 
 
 def count_reasons(
-    kinds: Sequence[Kind], group: IntArray, kind: IntArray, value: IntArray, bits: FloatArray, n_groups: int
+    kinds: Sequence[Kind],
+    group: IntArray,
+    kind: IntArray,
+    value: IntArray,
+    bits: FloatArray,
+    n_groups: int,
+    also: BoolArray | None = None,
 ) -> IntArray:
     """Count the families that speak for each group, by kinds that may count as a reason of their own.
+
+    Rows marked in ``also`` count whatever their kind.
 
     Examples
     --------
@@ -82,6 +90,7 @@ def count_reasons(
     [1]
     """
     counts = np.array([k.corroborates for k in kinds], dtype=bool)[kind]
+    counts = counts if also is None else counts | also
     solid = combine_bits(kinds, group, kind, value, np.where(counts, bits, 0.0), n_groups)
     reasons: IntArray = (solid >= FAMILY_SPEAKS).sum(axis=1)
     return reasons

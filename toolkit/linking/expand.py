@@ -54,6 +54,9 @@ class ExpandSettings:
         Most bits one family may give.
     miss_floor : float
         Most bits the misses of one kind may cost.
+    soft_bits, soft_members : float, int
+        A coarse kind (a browser fingerprint) counts as a reason of its own only where this many members hold the value
+        and it is this many bits more common among them than outside: then it is the set's own.
     max_rounds : int
         Rounds of joining and leaving, then it stops and says so.
     max_frontier : int
@@ -68,6 +71,8 @@ class ExpandSettings:
     ring_size: int = 20
     family_cap: float = 14.0
     miss_floor: float = -4.0
+    soft_bits: float = 6.0
+    soft_members: int = 5
     max_rounds: int = 40
     max_frontier: int = 200_000
     max_excluded: int = 500
@@ -75,6 +80,7 @@ class ExpandSettings:
 
 _THETA = 1.0
 _PRIOR_DRAWS = 2.0
+_ARRIVALS_NEEDED = 4
 
 
 @dataclass(frozen=True)
@@ -264,17 +270,17 @@ def _score(index: Incidence, members: BoolArray, frontier: IntArray, dials: Expa
     sigma, fresh = predict.sigma[kind[hit]], predict.fresh[kind[hit]]
     likely = np.maximum(s - sigma, 0.0) / (np.maximum(draws, s) + _THETA)
     hit_bits = np.log2(likely / np.minimum(background, 1.0) + fresh)
-    cap = np.array([k.cap for k in index.kinds])[kind[hit]]
-    hit_bits = np.clip(hit_bits, 0.0, cap)
+    soft = (hit_bits >= dials.soft_bits) & (s >= dials.soft_members)
+    hit_bits = np.clip(hit_bits, 0.0, np.array([k.cap for k in index.kinds])[kind[hit]])
     speaks = ~_alone(index, who[hit], kind[hit], n_front) & ~swallowed(index.kinds, who[hit], kind[hit], hit_bits > 0)
     hit_bits = np.where(speaks, hit_bits, 0.0)
 
-    families, reasons, exclusive, behaviour = _add_up(index, who[hit], value[hit], kind[hit], hit_bits, n_front, dials)
+    families, reasons, exclusive, behaviour = _add_up(index, who[hit], value[hit], kind[hit], hit_bits, soft, n_front, dials)
     missed = np.ones(len(rows), dtype=bool)
     missed[hit] = False
     misses = np.bincount(
         who[missed] * n_kinds + kind[missed],
-        weights=np.log2(predict.fresh[kind[missed]]),
+        weights=predict.miss[kind[missed]],
         minlength=n_front * n_kinds,
     )
     has = np.bincount(who * n_kinds + kind, minlength=n_front * n_kinds) > 0
@@ -282,11 +288,40 @@ def _score(index: Incidence, members: BoolArray, frontier: IntArray, dials: Expa
     counted = predict.informative
     against = (cost.reshape(n_front, n_kinds) * counted).sum(axis=1)
     prior = np.log2(max(size, dials.ring_size) / max(index.n_accounts, 2 * dials.ring_size))
-    bits = families.sum(axis=1) + against + prior
+    bits = families.sum(axis=1) + against + prior + _arrival_bits(index, members, frontier)
     return _Scores(
         frontier, bits, probability(bits), reasons, exclusive, behaviour, families,
         who[hit], rows[hit], hit_bits, s, holders,
     )  # fmt: skip
+
+
+def _arrival_bits(index: Incidence, members: BoolArray, frontier: IntArray) -> FloatArray:
+    """Bits for having arrived when the members did; they add up with the rest but are never a reason of their own.
+
+    Both densities are histograms smoothed by one Gaussian, so that a day on which everybody signed up says nothing.
+    """
+    arrived = index.arrival
+    size = int(members.sum())
+    known = members & ~np.isnan(arrived)
+    nothing = np.zeros(len(frontier))
+    if int(known.sum()) < _ARRIVALS_NEEDED:
+        return nothing
+    spread = 0.6 * float(np.std(arrived[known])) * size**-0.2
+    step = max(12.0, spread) / 4
+    bins = int(index.span_h / step) + 1
+    offsets = np.arange(-12, 13)
+    kernel = np.exp(-0.5 * (offsets / 4) ** 2)
+    kernel /= kernel.sum()
+    where = np.clip(np.nan_to_num(arrived) / step, 0, bins - 1).astype(np.int64)
+    everyone = np.convolve(np.bincount(where[~np.isnan(arrived)], minlength=bins), kernel)[12 : 12 + bins]
+    ring = np.convolve(np.bincount(where[known], minlength=bins), kernel)[12 : 12 + bins]
+    background = (everyone + 0.5) / (everyone.sum() + 0.5 * bins)
+    at = where[frontier]
+    inside = known[frontier]
+    count = np.maximum(ring[at] - inside * kernel[12], 0.0)
+    total = int(known.sum()) - inside
+    ratio = (count + 2 * background[at]) / (total + 2) / background[at]
+    return np.where(np.isnan(arrived[frontier]), 0.0, np.clip(np.log2(ratio), -2.0, 3.0))
 
 
 @dataclass(frozen=True)
@@ -296,6 +331,7 @@ class _Predictor:
     draws: FloatArray
     sigma: FloatArray
     fresh: FloatArray
+    miss: FloatArray
     absent: FloatArray
     eps: FloatArray
     informative: FloatArray
@@ -312,6 +348,8 @@ class _Predictor:
         distinct = np.bincount(index.value_kind[held > 0], minlength=n_kinds)
         sigma = (once + _PRIOR_DRAWS * (1 - m)) / (once + 2 * twice + _PRIOR_DRAWS)
         fresh = np.clip((_THETA + sigma * distinct) / (draws + _THETA), 0.02, 1.0)
+        crowd = np.bincount(index.value_kind[held > 0], weights=index.holders[held > 0], minlength=n_kinds)
+        covered = crowd / index.per_kind_incidences
         with_kind = np.unique(index.account[own] * n_kinds + kind) % n_kinds
         have = np.bincount(with_kind, minlength=n_kinds)
         lacking = 1 - index.per_kind_accounts / index.n_accounts
@@ -325,6 +363,8 @@ class _Predictor:
             draws=draws,
             sigma=sigma,
             fresh=fresh,
+            # A stranger misses too, the less the more of the population's draws the set's values cover.
+            miss=np.minimum(np.log2(fresh / np.clip(1 - covered, 0.02, 1.0)), 0.0),
             absent=absent,
             eps=np.array([k.eps for k in index.kinds]),
             informative=np.array([1.0 if k.corroborates else 0.5 for k in index.kinds]),
@@ -362,6 +402,7 @@ def _add_up(
     value: IntArray,
     kind: IntArray,
     bits: FloatArray,
+    soft: BoolArray,
     n_front: int,
     dials: ExpandSettings,
 ) -> tuple[FloatArray, IntArray, BoolArray, BoolArray]:
@@ -371,7 +412,7 @@ def _add_up(
     cap = np.array([k.cap for k in index.kinds])[kind]
     exclusive = np.bincount(who[unique & (bits >= 0.75 * cap)], minlength=n_front)
     several = exclusive >= 3  # three exclusive values are not one coincidence: a stolen card is one card
-    reasons = count_reasons(index.kinds, who, kind, value, bits, n_front) + several
+    reasons = count_reasons(index.kinds, who, kind, value, bits, n_front, also=soft) + several
     acts = np.array([k.family in ("text", "behav") for k in index.kinds])[kind] & (bits >= FAMILY_SPEAKS)
     behaviour = np.bincount(who[acts], minlength=n_front) > 0
     return families, reasons.astype(np.int64), exclusive > 0, behaviour

@@ -125,6 +125,14 @@ class Incidence:
         return np.bincount(key % len(self.kinds), minlength=len(self.kinds)).astype(float)
 
     @cached_property
+    def arrival(self) -> FloatArray:
+        """Hours from the origin to each account's first observation; NaN where no time is known."""
+        first = np.full(self.n_accounts, np.inf)
+        known = ~np.isnan(self.use_first)
+        np.minimum.at(first, self.account[known], self.use_first[known])
+        return np.where(np.isinf(first), np.nan, first)
+
+    @cached_property
     def start(self) -> IntArray:
         """First incidence of each account; one more entry than accounts."""
         return np.searchsorted(self.account, np.arange(self.n_accounts + 1)).astype(np.int64)
