@@ -1,1 +1,107 @@
-"""toolkit: placeholder docstring."""
+"""The investigation toolkit: from a few seed accounts to the ring, the timeline, the actions and the report.
+
+>>> import toolkit as tk
+>>> sorted(name for name in dir(tk) if name.startswith("read_"))
+['read_data', 'read_mapping']
+
+Names load on first use: importing the toolkit reads no settings, touches no network and draws in no heavy library.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_ROOMS = {
+    "toolkit.errors": ("ToolkitError",),
+    "toolkit.model.case": ("Action", "Case", "Finding"),
+    "toolkit.model.confidence": ("Confidence", "Level", "Likelihood", "Rung"),
+    "toolkit.settings": ("KINDS", "Kind"),
+    "toolkit.sources.mapping": ("read_mapping",),
+    "toolkit.sources.read": ("read_data",),
+    "toolkit.linking.observations": ("find_observations",),
+    "toolkit.linking.score": ("link_accounts",),
+    "toolkit.linking.hubs": ("find_hubs",),
+    "toolkit.linking.clusters": ("cluster_accounts",),
+    "toolkit.linking.expand": ("expand_from_seeds",),
+    "toolkit.linking.explain": ("explain_link",),
+    "toolkit.linking.recommend": ("propose_actions",),
+    "toolkit.timeline.build": ("build_timeline",),
+    "toolkit.timeline.quality": ("find_quality_issues",),
+    "toolkit.timeline.sessions": ("find_sessions",),
+    "toolkit.timeline.synchrony": ("find_synchrony",),
+    "toolkit.graph.build": ("build_graph",),
+    "toolkit.report.run": ("run_report",),
+    "toolkit.report.templates": ("find_templates",),
+}
+_HOME = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = [  # noqa: F822 - loaded on first use, see __getattr__
+    "KINDS",
+    "Action",
+    "Case",
+    "Confidence",
+    "Finding",
+    "Kind",
+    "Level",
+    "Likelihood",
+    "Rung",
+    "ToolkitError",
+    "build_graph",
+    "build_timeline",
+    "cluster_accounts",
+    "expand_from_seeds",
+    "explain_link",
+    "find_hubs",
+    "find_observations",
+    "find_quality_issues",
+    "find_sessions",
+    "find_synchrony",
+    "find_templates",
+    "link_accounts",
+    "propose_actions",
+    "read_data",
+    "read_mapping",
+    "run_report",
+]
+
+if TYPE_CHECKING:
+    from toolkit.errors import ToolkitError
+    from toolkit.graph.build import build_graph
+    from toolkit.linking.clusters import cluster_accounts
+    from toolkit.linking.expand import expand_from_seeds
+    from toolkit.linking.explain import explain_link
+    from toolkit.linking.hubs import find_hubs
+    from toolkit.linking.observations import find_observations
+    from toolkit.linking.recommend import propose_actions
+    from toolkit.linking.score import link_accounts
+    from toolkit.model.case import Action, Case, Finding
+    from toolkit.model.confidence import Confidence, Level, Likelihood, Rung
+    from toolkit.report.run import run_report
+    from toolkit.report.templates import find_templates
+    from toolkit.settings import KINDS, Kind
+    from toolkit.sources.mapping import read_mapping
+    from toolkit.sources.read import read_data
+    from toolkit.timeline.build import build_timeline
+    from toolkit.timeline.quality import find_quality_issues
+    from toolkit.timeline.sessions import find_sessions
+    from toolkit.timeline.synchrony import find_synchrony
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its room."""
+    if name not in _HOME:
+        import difflib
+
+        close = difflib.get_close_matches(name, __all__, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise AttributeError(f"module 'toolkit' has no attribute {name!r}{hint}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -81,6 +81,7 @@ class ExpandSettings:
 _THETA = 1.0
 _PRIOR_DRAWS = 2.0
 _ARRIVALS_NEEDED = 4
+_DOUBT_NEEDS = 3
 
 
 @dataclass(frozen=True)
@@ -211,6 +212,8 @@ def _agreeing(index: Incidence, seeds: IntArray, dials: ExpandSettings) -> tuple
     trusted = seeds[group]
     members, _, _ = _grow(index, trusted, dials)
     rest = np.setdiff1d(seeds, trusted)
+    if int(members.sum()) - len(trusted) < _DOUBT_NEEDS:
+        return seeds, seeds[:0]  # a set that found nobody else is no ground to doubt anybody
     scores = _score(index, members, rest, dials)
     doubted = scores.account[(scores.probability < dials.leave) & ~members[scores.account]]
     return np.setdiff1d(seeds, doubted), doubted
@@ -275,7 +278,9 @@ def _score(index: Incidence, members: BoolArray, frontier: IntArray, dials: Expa
     speaks = ~_alone(index, who[hit], kind[hit], n_front) & ~swallowed(index.kinds, who[hit], kind[hit], hit_bits > 0)
     hit_bits = np.where(speaks, hit_bits, 0.0)
 
-    families, reasons, exclusive, behaviour = _add_up(index, who[hit], value[hit], kind[hit], hit_bits, soft, n_front, dials)
+    families, reasons, exclusive, behaviour = _add_up(
+        index, who[hit], value[hit], kind[hit], hit_bits, soft, n_front, dials
+    )
     missed = np.ones(len(rows), dtype=bool)
     missed[hit] = False
     misses = np.bincount(

@@ -19,7 +19,7 @@ linking reference for saturation, families and corroboration.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -66,7 +66,9 @@ class Shared:
     trust: FloatArray
 
 
-def propose(index: Incidence, max_pairs: int = MAX_PAIRS) -> tuple[IntArray, IntArray, BoolArray]:
+def propose(
+    index: Incidence, max_pairs: int = MAX_PAIRS, among: IntArray | None = None
+) -> tuple[IntArray, IntArray, BoolArray]:
     """Name the pairs worth weighing: accounts that meet on a value with few holders.
 
     Parameters
@@ -74,6 +76,8 @@ def propose(index: Incidence, max_pairs: int = MAX_PAIRS) -> tuple[IntArray, Int
     index : Incidence
     max_pairs : int
         Pairs proposed at most, counted with repeats; rarest values first.
+    among : int64 array, optional
+        Only pairs of these accounts; holders are still counted over everybody.
 
     Returns
     -------
@@ -83,17 +87,24 @@ def propose(index: Incidence, max_pairs: int = MAX_PAIRS) -> tuple[IntArray, Int
         By value code: whether the value proposed pairs.
     """
     ceiling = np.array([kind.max_holders for kind in index.kinds])[index.value_kind]
+    inside = np.ones(index.n_accounts, dtype=bool)
+    if among is not None:
+        inside[:] = False
+        inside[among] = True
+    mine = index.by_value[inside[index.account[index.by_value]]]  # incidences by value, then account
     holders = index.holders
-    wanted = np.flatnonzero((holders >= 2) & (holders <= ceiling) & ~index.placeholder)
+    meeting = np.bincount(index.value[mine], minlength=index.n_values)
+    start = np.concatenate(([0], np.cumsum(meeting)))
+    wanted = np.flatnonzero((meeting >= 2) & (holders <= ceiling) & ~index.placeholder)
     wanted = wanted[np.lexsort((wanted, holders[wanted]))]
-    cost = np.cumsum(holders[wanted] * (holders[wanted] - 1) // 2)
+    cost = np.cumsum(meeting[wanted] * (meeting[wanted] - 1) // 2)
     wanted = wanted[: int(np.searchsorted(cost, max_pairs, side="right"))]
     used = np.zeros(index.n_values, dtype=bool)
     used[wanted] = True
     proposed = []
-    for size in np.unique(holders[wanted]):  # values of one size are a matrix: all their pairs at once
-        rows = index.value_start[wanted[holders[wanted] == size]][:, None] + np.arange(size)
-        people = index.account[index.by_value[rows]]
+    for size in np.unique(meeting[wanted]):  # values of one size are a matrix: all their pairs at once
+        rows = start[wanted[meeting[wanted] == size]][:, None] + np.arange(size)
+        people = index.account[mine[rows]]
         i, j = np.triu_indices(size, 1)
         proposed.append((people[:, i] * index.n_accounts + people[:, j]).ravel())
     key = np.unique(np.concatenate(proposed)) if proposed else np.empty(0, dtype=np.int64)
@@ -269,6 +280,7 @@ def link_accounts(
     min_probability: float = 0.01,
     max_pairs: int = MAX_PAIRS,
     partners: float = PRIOR_PARTNERS,
+    accounts: Sequence[str] | None = None,
 ) -> pl.DataFrame:
     """Link accounts that share more than chance explains, and say why.
 
@@ -284,6 +296,8 @@ def link_accounts(
         Candidate pairs examined at most, rarest values first; the rest is in the hub table.
     partners : float
         Expected linked partners per account: the prior.
+    accounts : sequence of str, optional
+        Only links among these; how common a value is, is still judged over everybody.
 
     Returns
     -------
@@ -304,7 +318,8 @@ def link_accounts(
     [('a', 'b', 'L2', ['dev', 'pay'])]
     """
     index = build_incidence(observations, kinds)
-    a, b, _ = propose(index, max_pairs)
+    among = None if accounts is None else np.unique(index.codes(list(accounts)))
+    a, b, _ = propose(index, max_pairs, None if among is None else among[among >= 0])
     shared, _ = corroborate(index, weigh(index, a, b))
     return links_table(index, shared, min_probability=min_probability, partners=partners)
 

@@ -112,7 +112,7 @@ class Action(_Record):
     innocent_explanation : str
         What was considered on the account's behalf, and what became of it.
     own_violation : bool
-        Whether the account itself broke the policy. A person sets it; it is False until then.
+        Whether labels, or a person, say that the account itself broke the policy.
     wave : int
         Steps of one wave go out together, so that nobody is tipped off.
     reviewer : str

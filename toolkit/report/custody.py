@@ -36,7 +36,11 @@ def package_versions() -> dict[str, str]:
     ['altair', 'dataframely']
     """
     versions = {name: metadata.version(name) for name in _PACKAGES}
-    return {**versions, "investigation-toolkit": metadata.version("investigation-toolkit"), "python": platform.python_version()}
+    return {
+        **versions,
+        "investigation-toolkit": metadata.version("investigation-toolkit"),
+        "python": platform.python_version(),
+    }
 
 
 def build_manifest(

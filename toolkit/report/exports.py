@@ -42,12 +42,16 @@ def spreadsheet_safe(frame: pl.DataFrame) -> pl.DataFrame:
     for name, dtype in frame.schema.items():
         if isinstance(dtype, pl.List):
             texts = [_flat(value) for value in frame.get_column(name).to_list()]
-            columns.append(pl.Series(safe_cell(name), [None if t is None else safe_cell(t) for t in texts], dtype=pl.String))
+            columns.append(
+                pl.Series(safe_cell(name), [None if t is None else safe_cell(t) for t in texts], dtype=pl.String)
+            )
         elif dtype.is_temporal():
             columns.append(frame.get_column(name).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").alias(safe_cell(name)))
         elif dtype == pl.String:
             values = frame.get_column(name).to_list()
-            columns.append(pl.Series(safe_cell(name), [None if v is None else safe_cell(v) for v in values], dtype=pl.String))
+            columns.append(
+                pl.Series(safe_cell(name), [None if v is None else safe_cell(v) for v in values], dtype=pl.String)
+            )
         else:
             columns.append(frame.get_column(name).alias(safe_cell(name)))
     return pl.DataFrame(columns)

@@ -75,7 +75,9 @@ def read_parameters(source: str) -> tuple[Parameter, ...]:
             faults.append(f"{node.target.id}: type {kind!r} is not one of {', '.join(_TYPES)}")
             continue
         comment = re.search(r"#\s*(.*)$", lines[(node.end_lineno or node.lineno) - 1])
-        found.append(Parameter(node.target.id, kind, ast.literal_eval(node.value), comment[1].strip() if comment else ""))
+        found.append(
+            Parameter(node.target.id, kind, ast.literal_eval(node.value), comment[1].strip() if comment else "")
+        )
     if faults:
         raise ParameterError("the parameters cell of this template cannot be read:", faults)
     return tuple(found)

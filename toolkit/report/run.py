@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ def run_report(
     parameters: Mapping[str, Any] | None = None,
     mapping: str | Path | None = None,
     templates: Path | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: bool = False,
 ) -> Path:
     """Run a template on data and publish the report folder.
 
@@ -59,8 +59,8 @@ def run_report(
         Mapping file; ``mapping.yaml`` inside ``data`` otherwise.
     templates : path, optional
         A team's own folder of templates.
-    progress : callable, optional
-        Called with (cells done, cells in all).
+    progress : bool
+        Draw a progress bar on standard error, a step per cell.
 
     Returns
     -------
@@ -108,7 +108,7 @@ def _execute(
     values: dict[str, Any],
     private: Path,
     target: Path,
-    progress: Callable[[int, int], None] | None,
+    progress: bool,
 ) -> dict[str, Any]:
     """Run the notebook and return it, cleaned of everything that differs from run to run."""
     import papermill
@@ -118,16 +118,15 @@ def _execute(
     os.environ.setdefault("JUPYTER_PLATFORM_DIRS", "1")
     try:
         papermill.execute_notebook(
-            str(template.path),
-            str(executed),
+            _literal(template.path),
+            _literal(executed),
             parameters=values,
             kernel_name="python3",
-            progress_bar=False,
+            progress_bar={"desc": template.name, "leave": False} if progress else False,
             log_output=False,
             start_timeout=START_TIMEOUT_S,
             execution_timeout=CELL_TIMEOUT_S,
             cwd=str(private),
-            **({"engine_name": "toolkit"} if _use_engine(progress) else {}),
         )
     except papermill.exceptions.PapermillExecutionError as error:
         kept = _keep_failed(executed, target)
@@ -154,8 +153,9 @@ def _execute(
     return _cleaned(notebook)
 
 
-def _use_engine(progress: Callable[[int, int], None] | None) -> bool:
-    return False and progress is not None
+def _literal(path: Path) -> str:
+    """A path that papermill does not take for a format string."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def _keep_failed(executed: Path, target: Path) -> Path:
@@ -183,7 +183,10 @@ def _cleaned(notebook: dict[str, Any]) -> dict[str, Any]:
             for output in outputs:
                 if output["output_type"] == "execute_result":
                     output["output_type"] = "display_data"
-            kept |= {"execution_count": None, "outputs": [o for o in outputs if o["output_type"] != "stream" or o["name"] == "stdout"]}
+            kept |= {
+                "execution_count": None,
+                "outputs": [o for o in outputs if o["output_type"] != "stream" or o["name"] == "stdout"],
+            }
         cells.append(kept)
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     return {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}

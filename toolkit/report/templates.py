@@ -90,7 +90,9 @@ def _read(name: str, path: Path) -> Template:
     cells: list[dict[str, Any]] = notebook["cells"]
     tagged = [c for c in cells if c["cell_type"] == "code" and "parameters" in c.get("metadata", {}).get("tags", [])]
     if len(tagged) != 1:
-        raise InputError(f"template {visible(name)!r} needs exactly one code cell tagged 'parameters', found {len(tagged)}")
+        raise InputError(
+            f"template {visible(name)!r} needs exactly one code cell tagged 'parameters', found {len(tagged)}"
+        )
     intro = _text(cells[0]).splitlines() if cells[0]["cell_type"] == "markdown" else []
     title = next((line.removeprefix("# ").strip() for line in intro if line.startswith("# ")), name)
     purpose = next((line.strip() for line in intro if line.strip() and not line.startswith("#")), "")

@@ -1,0 +1,260 @@
+"""The command line: a thin skin over the same functions.
+
+Exit codes: 0 done, 1 the run failed, 2 the call was wrong. What is wrong goes to standard error, with what was found and
+what to do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from toolkit.errors import InputError, ToolkitError, visible
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from toolkit.sources.read import Dataset
+
+__all__ = ["cli", "main"]
+
+_OUT = click.Path(path_type=Path)
+_MAPPING = click.option(
+    "--mapping", type=click.Path(path_type=Path), help="What your own tables mean (YAML); DATA/mapping.yaml otherwise."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="investigation-toolkit", prog_name="toolkit")
+def cli() -> None:
+    """From a few seed accounts to the ring, the timeline, the actions and a report anyone can re-run."""
+
+
+@cli.command()
+@click.option("--out", type=_OUT, default=Path("out/demo"), show_default=True, help="Where the report goes.")
+def demo(out: Path) -> None:
+    """Run a ring escalation on the bundled sample: report.html, in one command."""
+    from toolkit.resources import bundled
+
+    sample = bundled("data_samples") / "tiny"
+    first = json.loads((sample / "escalations.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    _say(f"SYNTHETIC sample; escalation {first['case_id']} names {len(first['seed_accounts'])} accounts.")
+    _report("ring_escalation", sample, out, {"case_id": first["case_id"], "seed_accounts": first["seed_accounts"]})
+
+
+@cli.command()
+@click.argument("name", default="tiny")
+@click.option("--out", type=_OUT, required=True, help="Where the tables go.")
+@click.option(
+    "--size", type=click.Choice(["tiny", "std", "large"]), help="2 thousand, 20 thousand or 1 million accounts."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Another seed, another world.")
+def sample(name: str, out: Path, size: str | None, seed: int) -> None:
+    """Write a SYNTHETIC world: NAME is its size (tiny, std, large) unless --size says so."""
+    from toolkit.errors import UnknownNameError
+    from toolkit.sources.samples.write import write_sample
+
+    sizes = ("tiny", "std", "large")
+    if name not in (*sizes, "ring"):
+        raise UnknownNameError("sample", name, sizes)
+    _say(f"Writing a SYNTHETIC world of size {size or name}, seed {seed} ...")
+    write_sample(out, size or (name if name in sizes else "tiny"), seed)
+    _say(f"Wrote {visible(out)}; what is in it: README.md there.")
+
+
+@cli.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@_MAPPING
+def check(data: Path, mapping: Path | None) -> None:
+    """Print the ledger: what fits, what was set aside and why."""
+    from toolkit.sources.ledger import describe_ledger
+
+    click.echo(describe_ledger(_read(data, mapping)))
+
+
+@cli.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--out", type=_OUT, required=True, help="Where the tables go.")
+@_MAPPING
+def link(data: Path, out: Path, mapping: Path | None) -> None:
+    """Link all accounts: observations, links, members, clusters and hubs, as Parquet."""
+    from toolkit.linking.clusters import cluster_accounts
+    from toolkit.linking.hubs import link_with_hubs
+
+    dataset, observations = _observe(data, mapping)
+    _say(f"{observations.height:,} observations; weighing pairs ...")
+    links, hubs = link_with_hubs(observations, kinds=dataset.kinds)
+    _say(f"{links.height:,} links; clustering ...")
+    members, clusters = cluster_accounts(links, observations, kinds=dataset.kinds)
+    _write(out, observations=observations, links=links, members=members, clusters=clusters, hubs=hubs)
+    _say(f"{members.height:,} accounts in {clusters.height:,} clusters; {hubs.height:,} hubs explained.")
+
+
+@cli.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--seed", "seeds", multiple=True, required=True, metavar="ID", help="A seed account; repeat for more.")
+@click.option("--out", type=_OUT, required=True, help="Where the tables go.")
+@_MAPPING
+def expand(data: Path, seeds: tuple[str, ...], out: Path, mapping: Path | None) -> None:
+    """Grow the set that the seeds belong to, with a reason for everyone in and out."""
+    from toolkit.linking.expand import expand_from_seeds
+    from toolkit.linking.hubs import find_hubs
+    from toolkit.linking.score import link_accounts
+
+    dataset, observations = _observe(data, mapping)
+    found = expand_from_seeds(observations, seeds, kinds=dataset.kinds, progress=_say)
+    links = link_accounts(observations, kinds=dataset.kinds, accounts=found.get_column("account_id").to_list())
+    _write(out, expansion=found, links=links, hubs=find_hubs(observations, kinds=dataset.kinds))
+    present = found.filter(
+        found["account_id"].is_in(list(seeds)) & ~found["reason"].str.starts_with("seed does not occur")
+    )
+    _say(f"{present.height} of {len(set(seeds))} seeds occur in these data.")
+    _say(
+        f"{int(found['included'].sum()):,} accounts belong, seeds included; {int((~found['included']).sum()):,} left out with reasons."
+    )
+
+
+@cli.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--account", "accounts", multiple=True, metavar="ID", help="An account; repeat for more. All by default.")
+@click.option("--out", type=_OUT, required=True, help="Where the tables go.")
+@_MAPPING
+def timeline(data: Path, accounts: tuple[str, ...], out: Path, mapping: Path | None) -> None:
+    """Put everything that happened in one order: timeline, sessions and quality notes."""
+    from toolkit.timeline.build import build_timeline
+    from toolkit.timeline.quality import find_quality_issues
+    from toolkit.timeline.sessions import find_sessions
+
+    dataset = _read(data, mapping)
+    whole = dataset.events
+    events = build_timeline(whole, accounts=list(accounts) or None)
+    if accounts and events.is_empty():
+        raise InputError(
+            f"0 of {len(accounts)} accounts occur in {whole.height:,} events: check the ids, they are exact text"
+        )
+    key = "session_id" if "session_id" in events.columns else None
+    told, sessions = find_sessions(events, session_key=key)
+    quality = find_quality_issues(whole)
+    _write(out, timeline=told, sessions=sessions, quality=quality)
+    _say(f"{events.height:,} events, {sessions.height:,} sessions, {quality.height:,} quality notes.")
+    if sessions.height:
+        _say(f"Sessions: {sessions.get_column('how').mode().sort()[0]}.")
+
+
+@cli.command()
+@click.option("--templates", "folder", type=click.Path(path_type=Path), help="A folder of your own templates.")
+def templates(folder: Path | None) -> None:
+    """List the report templates with their parameters."""
+    from toolkit.report.templates import find_templates
+
+    for found in find_templates(folder).values():
+        click.echo(f"{found.name}: {found.title}\n  {found.purpose}")
+        for p in found.parameters:
+            click.echo(f"  -p {p.name}={json.dumps(p.default)}  ({p.type}) {p.help}")
+
+
+@cli.command()
+@click.argument("template")
+@click.option(
+    "--data", type=click.Path(path_type=Path), required=True, help="A folder of tables, a file, or a DuckDB file."
+)
+@click.option("--out", type=_OUT, required=True, help="The report folder.")
+@click.option("-p", "--parameter", "pairs", multiple=True, metavar="NAME=VALUE", help="Repeat a name for a list.")
+@click.option("--templates", "folder", type=click.Path(path_type=Path), help="A folder of your own templates.")
+@_MAPPING
+def report(
+    template: str, data: Path, out: Path, pairs: tuple[str, ...], folder: Path | None, mapping: Path | None
+) -> None:
+    """Run a template on your data: report.html, its tables and its manifest."""
+    from toolkit.report.parameters import parse_assignments
+
+    _report(template, data, out, parse_assignments(pairs), mapping=mapping, folder=folder)
+
+
+def _report(
+    template: str,
+    data: Path,
+    out: Path,
+    parameters: dict[str, Any],
+    mapping: Path | None = None,
+    folder: Path | None = None,
+) -> None:
+    from toolkit.report.run import run_report
+
+    where = run_report(
+        template,
+        data=data,
+        out=out,
+        parameters=parameters,
+        mapping=mapping,
+        templates=folder,
+        progress=sys.stderr.isatty(),
+    )
+    case = json.loads((where / "case.json").read_text(encoding="utf-8"))["case"]
+    _say(visible(case["bottom_line"], 1_000))
+    click.echo(str(where / "report.html"))
+
+
+def _read(data: Path, mapping: Path | None) -> Dataset:
+    from toolkit.sources.read import read_data
+
+    dataset = read_data(data, mapping, progress=_say)
+    for note in dataset.notes:
+        _say(note)
+    return dataset
+
+
+def _observe(data: Path, mapping: Path | None) -> tuple[Dataset, pl.DataFrame]:
+    from toolkit.linking.observations import find_observations
+
+    dataset = _read(data, mapping)
+    return dataset, find_observations(dataset)
+
+
+def _write(out: Path, **tables: pl.DataFrame) -> None:
+    from toolkit.report.exports import write_tables
+
+    for path in write_tables(tables, out):
+        _say(f"wrote {visible(path, 200)}")
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code; no traceback unless ``TOOLKIT_DEBUG`` is set."""
+    sys.exit(_guard(lambda: cli.main(args=arguments, prog_name="toolkit", standalone_mode=False)))
+
+
+def _guard(command: Callable[[], Any]) -> int:
+    """Turn every way to fail into a message and a code."""
+    try:
+        command()
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.Abort:
+        _say("Stopped.")
+        return 1
+    except click.ClickException as wrong:
+        wrong.show()
+        return 2
+    except ToolkitError as error:
+        _say(f"Error: {error}")
+        return error.exit_code
+    except OSError as error:
+        _say(f"Error: {visible(error, 300)}: check that the path exists, may be written and has space")
+        return 1
+    except Exception as error:  # noqa: BLE001 - the outermost net: a fault of ours is said in one line, and can be shown whole
+        if os.environ.get("TOOLKIT_DEBUG"):
+            raise
+        _say(f"Error: a fault in the toolkit, not in your call: {type(error).__name__}: {visible(error, 300)}")
+        _say("Set TOOLKIT_DEBUG=1 to see where; please report it.")
+        return 1
+    return 0
