@@ -57,6 +57,11 @@ class ExpandSettings:
     soft_bits, soft_members : float, int
         A coarse kind (a browser fingerprint) counts as a reason of its own only where this many members hold the value
         and it is this many bits more common among them than outside: then it is the set's own.
+    probe_below, probe_at, probes : int, float, int
+        When growth stalls with no more than this many found, the best so many near misses of this probability or more are
+        supposed to belong, together and one by one, to see whether the set then takes off.
+    probe_stands : float
+        Probability the seeds must have, judged by the newcomers alone, for a supposition to stand.
     max_rounds : int
         Rounds of joining and leaving, then it stops and says so.
     max_frontier : int
@@ -73,6 +78,10 @@ class ExpandSettings:
     miss_floor: float = -4.0
     soft_bits: float = 6.0
     soft_members: int = 5
+    probe_below: int = 12
+    probe_at: float = 0.1
+    probe_stands: float = 0.95
+    probes: int = 4
     max_rounds: int = 40
     max_frontier: int = 200_000
     max_excluded: int = 500
@@ -82,6 +91,17 @@ _THETA = 1.0
 _PRIOR_DRAWS = 2.0
 _ARRIVALS_NEEDED = 4
 _DOUBT_NEEDS = 3
+_PROBE_BRINGS = 4
+
+
+@dataclass(frozen=True)
+class _Growth:
+    """A set that stopped growing: its mask, the round each account joined in, rounds used, whether a probe was needed."""
+
+    members: BoolArray
+    joined: IntArray
+    rounds: int
+    probed: bool = False
 
 
 @dataclass(frozen=True)
@@ -155,21 +175,26 @@ def expand_from_seeds(
     present = codes[codes >= 0]
     absent = [seed for seed, code in zip(wanted, codes, strict=True) if code < 0]
     trusted, doubted = _agreeing(index, present, dials)
-    members, joined, rounds = _grow(index, trusted, dials, progress)
-    return _write(index, members, joined, rounds, trusted, doubted, absent, dials)
+    growth = _probe(index, trusted, _grow(index, trusted, dials, progress), dials)
+    return _write(index, growth, trusted, doubted, absent, dials)
 
 
 def _grow(
-    index: Incidence, seeds: IntArray, dials: ExpandSettings, progress: Callable[[str], None] | None = None
-) -> tuple[BoolArray, IntArray, int]:
-    """Join and drop until nothing moves. Returns the member mask, the round each account joined in, and rounds used."""
-    members = np.zeros(index.n_accounts, dtype=bool)
-    members[seeds] = True
+    index: Incidence,
+    seeds: IntArray,
+    dials: ExpandSettings,
+    progress: Callable[[str], None] | None = None,
+    start: _Growth | None = None,
+) -> _Growth:
+    """Join and drop until nothing moves; seeds stay whatever happens."""
+    members = _mask(index, seeds)
     is_seed = members.copy()
     joined = np.zeros(index.n_accounts, dtype=np.int64)
+    number = before = 0
+    if start is not None:
+        members, joined, before = members | start.members, start.joined.copy(), start.rounds
     seen: set[bytes] = set()
-    number = 0
-    for number in range(1, dials.max_rounds + 1):
+    for number in range(before + 1, before + dials.max_rounds + 1):
         if not len(seeds):
             break
         scores = _score(index, members, _frontier(index, members, dials.max_frontier), dials)
@@ -187,7 +212,42 @@ def _grow(
         if (not len(best) and not len(leaving)) or state in seen:
             break
         seen.add(state)
-    return members, joined, number
+    return _Growth(members, joined, number)
+
+
+def _probe(index: Incidence, seeds: IntArray, stalled: _Growth, dials: ExpandSettings) -> _Growth:
+    """Look one step ahead when a small set has stalled: suppose that the best near misses belong, and see what grows.
+
+    A supposition stands only if what it brings in speaks for the seeds *by itself*: the seeds are scored against the new
+    members alone, without the accounts they came from. (Without that test a set drifts into its neighbour over a public
+    phone number, and supports itself there.)
+    """
+    size = int(stalled.members.sum())
+    if not len(seeds) or size > dials.probe_below + len(seeds):
+        return stalled
+    scores = _score(index, stalled.members, _frontier(index, stalled.members, dials.max_frontier), dials)
+    near = np.flatnonzero(~stalled.members[scores.account] & (scores.probability >= dials.probe_at))
+    near = near[np.lexsort((scores.account[near], -scores.bits[near]))][: dials.probes]
+    best = scores.account[near]
+    suppositions = [best, *([account] for account in best)] if len(best) > 1 else [best] if len(best) else []
+    for supposed in suppositions:
+        tried = _grow(index, np.union1d(seeds, supposed), dials, start=stalled)
+        if int(tried.members.sum()) < size + len(supposed) + _PROBE_BRINGS:
+            continue
+        settled = _grow(index, seeds, dials, start=tried)
+        new = settled.members & ~stalled.members
+        if int(new.sum()) < _PROBE_BRINGS:
+            continue
+        blind = _score(index, new, seeds, dials)
+        if float(np.median(blind.probability)) >= dials.probe_stands:
+            return _Growth(settled.members, settled.joined, settled.rounds, probed=True)
+    return stalled
+
+
+def _mask(index: Incidence, accounts: IntArray) -> BoolArray:
+    members = np.zeros(index.n_accounts, dtype=bool)
+    members[accounts] = True
+    return members
 
 
 def _agreeing(index: Incidence, seeds: IntArray, dials: ExpandSettings) -> tuple[IntArray, IntArray]:
@@ -200,8 +260,8 @@ def _agreeing(index: Incidence, seeds: IntArray, dials: ExpandSettings) -> tuple
         return seeds, seeds[:0]
     supports = np.zeros((len(seeds), len(seeds)), dtype=bool)
     for i, seed in enumerate(seeds):
-        members, _, _ = _grow(index, np.array([seed]), dials)
-        scores = _score(index, members, seeds, dials)
+        alone = _grow(index, np.array([seed]), dials)
+        scores = _score(index, alone.members, seeds, dials)
         likely = dict(zip(scores.account.tolist(), (scores.probability >= dials.leave).tolist(), strict=True))
         supports[i] = [likely[int(other)] for other in seeds]
     supports |= supports.T
@@ -210,7 +270,7 @@ def _agreeing(index: Incidence, seeds: IntArray, dials: ExpandSettings) -> tuple
     if len(group) < 2:
         return seeds, seeds[:0]
     trusted = seeds[group]
-    members, _, _ = _grow(index, trusted, dials)
+    members = _grow(index, trusted, dials).members
     rest = np.setdiff1d(seeds, trusted)
     if int(members.sum()) - len(trusted) < _DOUBT_NEEDS:
         return seeds, seeds[:0]  # a set that found nobody else is no ground to doubt anybody
@@ -249,7 +309,24 @@ def _ranges(begin: IntArray, end: IntArray) -> IntArray:
 
 
 def _score(index: Incidence, members: BoolArray, frontier: IntArray, dials: ExpandSettings) -> _Scores:
-    """Log-odds of belonging for every frontier account; a member is judged without itself."""
+    """Log-odds of belonging for every frontier account; a member is judged without itself.
+
+    Scored twice: accounts that look like members the first time are not counted among the strangers the second time, or
+    a ring whose members are not found yet would hide in its own background.
+    """
+    first = _score_once(index, members, frontier, dials, np.zeros(index.n_accounts))
+    likely = (first.probability >= dials.leave) & (first.reasons >= 2) & ~members[frontier]
+    if not likely.any():
+        return first
+    belief = np.zeros(index.n_accounts)
+    belief[frontier[likely]] = first.probability[likely]
+    return _score_once(index, members, frontier, dials, belief)
+
+
+def _score_once(
+    index: Incidence, members: BoolArray, frontier: IntArray, dials: ExpandSettings, belief: FloatArray
+) -> _Scores:
+    """One scoring; ``belief`` is the share of each outsider that is taken for a member already."""
     n_kinds, n_front = len(index.kinds), len(frontier)
     rows = _ranges(index.start[frontier], index.start[frontier + 1])
     who = np.repeat(np.arange(n_front), index.start[frontier + 1] - index.start[frontier])
@@ -268,6 +345,10 @@ def _score(index: Incidence, members: BoolArray, frontier: IntArray, dials: Expa
     s, outsiders, holders = _counts(index, rows[hit], own, others[hit], inside[who[hit]])
     met = s > 0
     hit, s, outsiders, holders = hit[met], s[met], outsiders[met], holders[met]
+    if belief.any():
+        believed = np.bincount(index.value, weights=belief[index.account], minlength=index.n_values)[value[hit]]
+        believed = np.where(index.window[kind[hit]] > 0, 0.0, believed - belief[frontier[who[hit]]])
+        outsiders = np.maximum(outsiders - believed, 0.0)
     background = predict.eps[kind[hit]] + (outsiders + 0.5) / index.per_kind_incidences[kind[hit]]
     draws = predict.draws[kind[hit]] - np.where(inside[who[hit]], index.activity[rows[hit]], 0.0)
     sigma, fresh = predict.sigma[kind[hit]], predict.fresh[kind[hit]]
@@ -425,15 +506,14 @@ def _add_up(
 
 def _write(
     index: Incidence,
-    members: BoolArray,
-    joined: IntArray,
-    rounds: int,
+    growth: _Growth,
     trusted: IntArray,
     doubted: IntArray,
     absent: list[str],
     dials: ExpandSettings,
 ) -> pl.DataFrame:
     """Turn the final state into the contract ``Expansion``."""
+    members, joined, rounds = growth.members, growth.joined, growth.rounds
     scores = _score(index, members, np.union1d(_frontier(index, members, dials.max_frontier), doubted), dials)
     account = scores.account
     seed = np.isin(account, trusted)
@@ -458,7 +538,7 @@ def _write(
             "included": included[rows],
             "seed": seed[rows],
             "doubted": doubt[rows],
-            "level": levels,
+            "level": pl.Series(levels, dtype=pl.String),
             "families": pl.Series(spoke, dtype=pl.List(pl.String)),
             "reasons": scores.reasons[rows],
         }
@@ -467,7 +547,9 @@ def _write(
         pl.col("evidence").fill_null(pl.lit([], dtype=EVIDENCE)),
         pl.Series("reason", _reasons(table, int(members.sum()), dials), dtype=pl.String),
     )
-    table = _estimate_precision(table)
+    # A jump from one seed may have landed in a neighbour's ring: no precision is quoted for it.
+    told = not (growth.probed and len(trusted) < 2)
+    table = _estimate_precision(table, told=told)
     if absent:
         lost = pl.DataFrame({"account_id": absent}).with_columns(
             pl.lit(0, pl.UInt32).alias("round"), pl.lit(0.0).alias("probability"), pl.lit(None, pl.Float64).alias("precision_estimate"),
@@ -479,8 +561,8 @@ def _write(
     return conform(ordered, Expansion)
 
 
-def _estimate_precision(table: pl.DataFrame) -> pl.DataFrame:
-    """Mean probability of the non-seeds included up to each round."""
+def _estimate_precision(table: pl.DataFrame, *, told: bool) -> pl.DataFrame:
+    """Mean probability of the non-seeds included up to each round; null where none may be quoted."""
     found = table.filter(pl.col("included") & ~pl.col("seed"))
     rounds = sorted(found.get_column("round").unique().to_list())
     estimate = {
@@ -488,7 +570,7 @@ def _estimate_precision(table: pl.DataFrame) -> pl.DataFrame:
         for number in rounds
     }
     per_row = [
-        round(estimate[number], 6) if included and not seed else None
+        round(estimate[number], 6) if told and included and not seed else None
         for number, included, seed in table.select("round", "included", "seed").iter_rows()
     ]
     return table.with_columns(pl.Series("precision_estimate", per_row, dtype=pl.Float64))

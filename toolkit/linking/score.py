@@ -474,6 +474,7 @@ def _time_bits(index: Incidence, of: PerKind, kind: IntArray, left: IntArray, ri
     known = ~np.isnan(half_life) & np.isfinite(apart)
     span = np.where(index.window[kind] > 0, np.minimum(2 * index.window[kind], index.span_h), index.span_h)
     half = np.where(known, half_life, 1.0)
+    span = np.maximum(span, 2 * half)  # data shorter than the habit cannot speak against it
     gain = np.log2(0.1 + 0.9 * (span / (2 * half)) * np.exp2(-np.where(known, apart, 0.0) / half))
     return np.where(known, np.clip(gain, -3.3, 5.0), 0.0)
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from toolkit.errors import InputError, visible
+from toolkit.errors import InputError, UnknownNameError, visible
 from toolkit.model.case import Action, Case, Finding
 from toolkit.report.exports import write_case, write_tables
+from toolkit.sources.read import Dataset
 from toolkit.views.blocks import Block, show_text
 
-__all__ = ["is_synthetic", "parse_time", "publish_case"]
+__all__ = ["describe_inputs", "find_missing_tables", "is_synthetic", "mask_columns", "parse_time", "publish_case"]
 
 
 def publish_case(
@@ -107,3 +108,51 @@ def parse_time(text: str, name: str) -> datetime | None:
     if at.tzinfo is None:
         raise InputError(f"{name} needs a zone: write {visible(text)}Z for UTC")
     return at
+
+
+_EXPECTED = ("accounts", "auth_events", "requests", "content", "payments", "enforcement", "labels")
+
+
+def find_missing_tables(data: Dataset) -> tuple[str, ...]:
+    """Name the canonical tables that a ring escalation would read and that are not there.
+
+    A data set with a mapping of its own is taken as it is: nothing is missing from it by name.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> find_missing_tables(SimpleNamespace(tables={"auth_events": None, "requests": None}, observations=None))[:2]
+    ('accounts', 'content')
+    """
+    present = set(data.tables)
+    if data.observations is not None or not present & set(_EXPECTED):
+        return ()
+    return tuple(name for name in _EXPECTED if name not in present)
+
+
+def describe_inputs(data: Dataset) -> pl.DataFrame:
+    """Return the ledger with fingerprints cut to twelve digits; the manifest holds them whole."""
+    return data.ledger.with_columns(pl.col("sha256").str.slice(0, 12))
+
+
+def mask_columns(redaction: str) -> Callable[..., tuple[str, ...]]:
+    """Return which of some columns a reader sees masked, or (``remove=True``) does not get at all.
+
+    Raises
+    ------
+    UnknownNameError
+        If the level is not one of none, standard, strict.
+
+    Examples
+    --------
+    >>> masks = mask_columns("standard")
+    >>> masks("value"), masks("value", remove=True)
+    (('value',), ())
+    """
+    if redaction not in ("none", "standard", "strict"):
+        raise UnknownNameError("level of redaction", redaction, ("none", "standard", "strict"))
+
+    def masks(*columns: str, remove: bool = False) -> tuple[str, ...]:
+        return columns if redaction == ("strict" if remove else "standard") else ()
+
+    return masks

@@ -22,6 +22,7 @@ __all__ = [
     "draw_arrivals",
     "draw_expansion",
     "draw_hours",
+    "draw_lift",
     "draw_swimlanes",
     "draw_waterfall",
     "style",
@@ -193,6 +194,44 @@ def draw_arrivals(first_seen: pl.DataFrame, every: str = "1d") -> alt.Chart:
         )
     )
     return style(chart.properties(width=_WIDTH, height=150))
+
+
+def draw_lift(lift: pl.DataFrame, limit: int = 15) -> alt.LayerChart:
+    """Draw how much more common values are in the set than among controls, with the 95 % interval of the set's share.
+
+    Parameters
+    ----------
+    lift : polars.DataFrame
+        As :func:`toolkit.linking.lift.find_lift` returns it.
+    limit : int
+        Values drawn, best first.
+
+    Returns
+    -------
+    altair.LayerChart
+
+    Examples
+    --------
+    >>> frame = pl.DataFrame({"kind": ["ip"], "value": ["x"], "in_set": [2], "share": [.5], "low": [.2], "high": [.8],
+    ...                       "in_controls": [0], "control_share": [0.0], "lift": [9.0], "lift_low": [4.0]})
+    >>> type(draw_lift(frame)).__name__
+    'LayerChart'
+    """
+    alt = _altair()
+    rows = lift.head(limit).with_columns(pl.format("{} {}", "kind", pl.col("value").str.slice(0, 26)).alias("label"))
+    base = alt.Chart(rows).encode(
+        y=alt.Y("label:N", sort=rows.get_column("label").to_list(), title=None),
+        tooltip=["kind:N", "value:N", "in_set:Q", "share:Q", "in_controls:Q", "control_share:Q", "lift:Q"],
+    )
+    share = alt.X(
+        "low:Q",
+        title="share of accounts (blue: the set, 95 % interval; grey: controls)",
+        scale=alt.Scale(domain=[0, 1]),
+    )
+    spans = base.mark_rule(color=PALETTE["blue"], strokeWidth=2).encode(x=share, x2="high:Q")
+    points = base.mark_point(color=PALETTE["blue"], filled=True, size=60, opacity=1).encode(x="share:Q")
+    controls = base.mark_tick(color=PALETTE["grey"], thickness=3, height=13).encode(x="control_share:Q")
+    return style(alt.layer(spans, points, controls).properties(width=_WIDTH - 230, height={"step": 20}))
 
 
 def draw_hours(events: pl.DataFrame, title: str = "events") -> alt.Chart:

@@ -1,0 +1,80 @@
+"""Analysis of competing hypotheses: what each reading predicts, and what the tables show.
+
+After Heuer 1999: a hypothesis is kept by what fails to contradict it, so the last column counts contradictions, not support.
+The marks come from figures by fixed rules; a person may disagree, and the figures are there to disagree with.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from toolkit.model.tables import Expansion, conform
+from toolkit.settings import KINDS
+
+__all__ = ["weigh_hypotheses"]
+
+_READINGS = (
+    "one operator",
+    "customers of one vendor",
+    "one organisation, campus or household",
+    "people who copied a viral text",
+    "victims of one theft",
+)
+
+# For each test: what each reading expects when the figure is high ("+" consistent, "-" contradicts, "0" says nothing).
+_HIGH = {
+    "members that share a machine or card made for one person": ("+", "0", "+", "-", "0"),
+    "members that agree in what they do (texts, synchrony)": ("+", "0", "0", "+", "-"),
+    "members tied by three families or more": ("+", "-", "0", "-", "-"),
+    "members tied through an organisation they belong to": ("0", "0", "+", "0", "0"),
+}
+_LOW = {
+    "members that share a machine or card made for one person": ("0", "0", "0", "+", "0"),
+    "members that agree in what they do (texts, synchrony)": ("0", "+", "+", "-", "+"),
+    "members tied by three families or more": ("0", "+", "0", "+", "+"),
+    "members tied through an organisation they belong to": ("0", "0", "-", "0", "0"),
+}
+
+
+def weigh_hypotheses(expansion: pl.DataFrame) -> pl.DataFrame:
+    """Mark every reading of a set against what its members share.
+
+    Parameters
+    ----------
+    expansion : polars.DataFrame
+        Contract ``Expansion``.
+
+    Returns
+    -------
+    polars.DataFrame
+        A row per test: ``test``, ``share`` of the members (0 to 1), then a column per reading with ``+`` (consistent),
+        ``-`` (contradicts) or ``0`` (says nothing); the last row counts contradictions. Empty where nobody joined.
+
+    Examples
+    --------
+    >>> from toolkit.model.tables import empty
+    >>> weigh_hypotheses(empty(Expansion)).height
+    0
+    """
+    members = conform(expansion, Expansion).filter(pl.col("included"))
+    schema = {"test": pl.String, "share": pl.Float64, **dict.fromkeys(_READINGS, pl.String)}
+    if members.height < 2:
+        return pl.DataFrame(schema=schema)
+    unique = [kind.name for kind in KINDS.values() if kind.regime == "unique"]
+    families = pl.col("families")
+    sharp = pl.col("evidence").list.eval(
+        pl.element().struct.field("kind").is_in(unique) & (pl.element().struct.field("bits") >= 6)
+    )
+    figures = {
+        "members that share a machine or card made for one person": members.select(sharp.list.any().mean()).item(),
+        "members that agree in what they do (texts, synchrony)": members.select(
+            (families.list.contains("text") | families.list.contains("behav")).mean()
+        ).item(),
+        "members tied by three families or more": members.select((families.list.len() >= 3).mean()).item(),
+        "members tied through an organisation they belong to": members.select(
+            families.list.contains("org").mean()
+        ).item(),
+    }
+    rows = [(test, round(share, 4), *(_HIGH if share >= 0.5 else _LOW)[test]) for test, share in figures.items()]
+    against = [str(sum(row[2 + i] == "-" for row in rows)) for i in range(len(_READINGS))]
+    return pl.DataFrame([*rows, ("contradictions", None, *against)], schema=schema, orient="row")

@@ -1,0 +1,1 @@
+"""Facts coming in: mappings, files, time, the ledger, samples."""

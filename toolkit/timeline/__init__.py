@@ -1,0 +1,1 @@
+"""What happened when: building a timeline, its quality, sessions, synchrony."""
