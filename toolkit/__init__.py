@@ -38,7 +38,7 @@ _ROOMS = {
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 
-__all__ = [  # noqa: F822 - loaded on first use, see __getattr__
+__all__ = [
     "KINDS",
     "Action",
     "Case",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["cli", "main"]
 
+_SIZES = ("tiny", "std", "large")
 _OUT = click.Path(path_type=Path)
 _MAPPING = click.option(
     "--mapping", type=click.Path(path_type=Path), help="What your own tables mean (YAML); DATA/mapping.yaml otherwise."
@@ -51,20 +52,17 @@ def demo(out: Path) -> None:
 @cli.command()
 @click.argument("name", default="tiny")
 @click.option("--out", type=_OUT, required=True, help="Where the tables go.")
-@click.option(
-    "--size", type=click.Choice(["tiny", "std", "large"]), help="2 thousand, 20 thousand or 1 million accounts."
-)
+@click.option("--size", type=click.Choice(_SIZES), help="2 thousand, 20 thousand or 1 million accounts.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed, another world.")
 def sample(name: str, out: Path, size: str | None, seed: int) -> None:
-    """Write a SYNTHETIC world: NAME is its size (tiny, std, large) unless --size says so."""
+    """Write a SYNTHETIC world. NAME is its size (tiny, std, large); with --size it is only a name."""
     from toolkit.errors import UnknownNameError
     from toolkit.sources.samples.write import write_sample
 
-    sizes = ("tiny", "std", "large")
-    if name not in (*sizes, "ring"):
-        raise UnknownNameError("sample", name, sizes)
+    if size is None and name not in _SIZES:
+        raise UnknownNameError("sample", name, _SIZES)
     _say(f"Writing a SYNTHETIC world of size {size or name}, seed {seed} ...")
-    write_sample(out, size or (name if name in sizes else "tiny"), seed)
+    write_sample(out, size or name, seed)
     _say(f"Wrote {visible(out)}; what is in it: README.md there.")
 
 
@@ -251,7 +249,7 @@ def _guard(command: Callable[[], Any]) -> int:
     except OSError as error:
         _say(f"Error: {visible(error, 300)}: check that the path exists, may be written and has space")
         return 1
-    except Exception as error:  # noqa: BLE001 - the outermost net: a fault of ours is said in one line, and can be shown whole
+    except Exception as error:
         if os.environ.get("TOOLKIT_DEBUG"):
             raise
         _say(f"Error: a fault in the toolkit, not in your call: {type(error).__name__}: {visible(error, 300)}")

@@ -77,7 +77,7 @@ class UnknownNameError(InputError):
         super().__init__(f"no {what} {visible(name)!r}: {nearest(name, self.known)}")
 
 
-class _ManyFaults(InputError):
+class _ManyFaultsError(InputError):
     """All faults of one call, a line each."""
 
     def __init__(self, headline: str, faults: Sequence[str] = ()) -> None:
@@ -85,15 +85,15 @@ class _ManyFaults(InputError):
         super().__init__("\n  - ".join([headline, *self.faults]))
 
 
-class MappingError(_ManyFaults):
+class MappingError(_ManyFaultsError):
     """A mapping that does not fit its tables: every fault, with the nearest right name."""
 
 
-class SourceError(_ManyFaults):
+class SourceError(_ManyFaultsError):
     """A file, folder or database that cannot be read, or that is over a cap."""
 
 
-class ParameterError(_ManyFaults):
+class ParameterError(_ManyFaultsError):
     """Parameters of a template that are unknown, missing or of the wrong type: every one of them."""
 
 

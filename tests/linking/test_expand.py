@@ -15,9 +15,10 @@ from toolkit.linking.observations import find_observations, merge_observations
 World = Callable[..., pl.DataFrame]
 
 
-def _ring(n: int = 30, devices: int = 3, cards: int = 4) -> list[tuple[str, str, str]]:
-    rows = [(f"r{i:02d}", "device", f"ring-d{i % devices}") for i in range(n)]
-    return rows + [(f"r{i:02d}", "card", f"ring-c{i % cards}") for i in range(n)]
+def _ring(n: int = 30) -> list[tuple[str, str, str]]:
+    """Members draw from 3 devices, 4 cards and 5 phones; any two share one value or none as often as two."""
+    stock = {"device": 3, "card": 4, "phone": 5}
+    return [(f"r{i:02d}", kind, f"ring-{kind}{i % size}") for i in range(n) for kind, size in stock.items()]
 
 
 def test_a_ring_is_found_from_three_seeds(strangers: World) -> None:
@@ -28,7 +29,7 @@ def test_a_ring_is_found_from_three_seeds(strangers: World) -> None:
 
 def test_a_victim_with_one_ring_card_is_left_out(strangers: World) -> None:
     """A stolen card's owner shares one kind, and is on the list of near misses with the reason."""
-    found = expand_from_seeds(strangers([*_ring(), ("x0001", "card", "ring-c0")]), ["r00", "r03", "r04"])
+    found = expand_from_seeds(strangers([*_ring(), ("x0001", "card", "ring-card0")]), ["r00", "r03", "r04"])
     victim = found.filter(pl.col("account_id") == "x0001").row(0, named=True)
     assert not victim["included"]
     assert "one independent kind only" in victim["reason"]

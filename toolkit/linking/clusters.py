@@ -1,6 +1,7 @@
 """From links to clusters that resist chaining, with a confidence for every member.
 
-Leiden with the constant Potts model (CPM) on the bits above the threshold is correlation clustering: a cluster pays gamma
+Leiden with the constant Potts model (CPM) on the bits above the threshold is correlation clustering: a cluster pays
+gamma
 bits for every pair inside it that has no evidence, so one shared card does not string two rings together. Members are
 banded by how well they hold when evidence is taken away: *persistence* over draws that each drop a fifth of all
 values, and *leave one out*, without the one value that ties them best.
@@ -203,9 +204,10 @@ def _leiden(a: IntArray, b: IntArray, weight: FloatArray, n: int, dials: Cluster
 def _refit(net: _Net, link: IntArray, keep: BoolArray, n_links: int) -> FloatArray:
     """Bits of each link from the evidence rows kept (``link`` maps rows to links)."""
     rows = np.flatnonzero(keep)
-    return combine_bits(
+    bits: FloatArray = combine_bits(
         net.kinds, link[rows], net.row_kind[rows], net.row_value[rows], net.row_bits[rows], n_links
     ).sum(axis=1)
+    return bits
 
 
 def _persistence(net: _Net, dials: ClusterSettings) -> FloatArray:
@@ -266,7 +268,7 @@ def _members(net: _Net, dials: ClusterSettings) -> pl.DataFrame:
             "probability": np.round(best[in_cluster], 9),
             "persistence": np.round(persistence[in_cluster], 6),
             "survives_leave_one_out": survives[in_cluster],
-            "why": [why[i] for i in in_cluster],
+            "why": [why[int(i)] for i in in_cluster],
         }
     )
     return conform(table.sort(["cluster_id", "probability", "account_id"], descending=[False, True, False]), Members)
@@ -381,5 +383,6 @@ def _reading(families: list[str], share: float, kind: str) -> str:
             "a household or a small company shares machines, cards and a line; nothing here shows what the accounts do"
         )
     if share > 0.5:
-        return f"rests mostly on one {kind}: {READINGS.get(KINDS[kind].family if kind in KINDS else kind, 'a shared value')}"
+        family = KINDS[kind].family if kind in KINDS else kind
+        return f"rests mostly on one {kind}: {READINGS.get(family, 'a shared value')}"
     return "would need several shared things by chance at once; check for a common vendor or agency"

@@ -64,7 +64,9 @@ def combine_bits(
     target = (cells // n_kinds) * n_families + family[cells % n_kinds]
     order = np.lexsort((cells, -per_kind, target))
     weight = np.array([*FAMILY_DAMPING, 0.0])[np.minimum(rank_within(target[order]), len(FAMILY_DAMPING))]
-    total = np.bincount(target[order], weights=per_kind[order] * weight, minlength=n_groups * n_families)
+    total: FloatArray = np.bincount(
+        target[order], weights=(per_kind[order] * weight).astype(float), minlength=n_groups * n_families
+    ).astype(float)
     table: FloatArray = total.reshape(n_groups, n_families)
     return table
 

@@ -94,8 +94,10 @@ def _hubs(index: Incidence, used: np.ndarray, trust: np.ndarray) -> pl.DataFrame
     why = [
         {
             "placeholder": "means 'no value'; never linked on",
-            "capped": f"{h} holders, over the {c} that may propose pairs (or past the pair budget); still scores pairs that other values propose",
-            "uncorroborated": f"its {h} holders share little else (trust {t:.2f}): a public number, a kiosk, a stolen or vendor-owned value; its bits are cut",
+            "capped": f"{h} holders, over the {c} that may propose pairs, or past the pair budget; "
+            "still scores pairs that other values propose",
+            "uncorroborated": f"its {h} holders share little else (trust {t:.2f}): a public number, a kiosk, "
+            "a stolen or vendor-owned value; its bits are cut",
             "background": "this kind describes a crowd; it scores pairs, and never proposes them",
         }[str(v)]
         for v, h, c, t in zip(verdict, holders[rows], cap, trust[rows], strict=True)

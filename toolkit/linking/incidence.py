@@ -116,7 +116,8 @@ class Incidence:
         """Values of the same kind that the incidence's account holds: K_i, per incidence."""
         key = self.account * len(self.kinds) + self.kind
         _, inverse, counts = np.unique(key, return_inverse=True, return_counts=True)
-        return counts[inverse].astype(float)
+        number: FloatArray = counts[inverse].astype(float)
+        return number
 
     @cached_property
     def per_kind_accounts(self) -> FloatArray:

@@ -1,7 +1,7 @@
 """What is rare about a set of accounts: each value's share among them against matched controls.
 
-A value that looks suspicious may be common; only the comparison tells. Controls are accounts outside the set that arrived in
-the same days, drawn with a seed.
+A value that looks suspicious may be common; only the comparison tells. Controls are accounts outside the set that
+arrived in the same days, drawn with a seed.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def find_controls(
 
     Examples
     --------
-    >>> frame = pl.DataFrame({"account_id": ["a", "b", "c"], "kind": ["ip"] * 3, "value": ["x", "x", "y"], "first_at": [None] * 3,
-    ...                       "last_at": [None] * 3, "n": [1] * 3, "source": ["s"] * 3})
+    >>> from toolkit.linking.observations import find_observations
+    >>> frame = find_observations(pl.DataFrame({"account_id": ["a", "b", "c"], "ip": ["x", "x", "y"]}))
     >>> find_controls(frame, ["a"], ratio=2)
     ['b', 'c']
     """
@@ -99,8 +99,8 @@ def find_lift(
     -------
     polars.DataFrame
         ``kind``, ``value``, ``in_set``, ``share`` with its 95 % Jeffreys interval (``low``, ``high``), ``in_controls``,
-        ``control_share``, ``lift`` (share over control share, half a control added) and ``lift_low`` (from the interval's
-        lower end). Values held by at least two of the set. Order: lift_low descending, kind, value.
+        ``control_share``, ``lift`` (share over control share, half a control added) and ``lift_low`` (from the
+        interval's lower end). Values held by at least two of the set. Order: lift_low descending, kind, value.
 
     Raises
     ------
@@ -109,8 +109,8 @@ def find_lift(
 
     Examples
     --------
-    >>> frame = pl.DataFrame({"account_id": ["a", "b", "c"], "kind": ["ip"] * 3, "value": ["x", "x", "y"], "first_at": [None] * 3,
-    ...                       "last_at": [None] * 3, "n": [1] * 3, "source": ["s"] * 3})
+    >>> from toolkit.linking.observations import find_observations
+    >>> frame = find_observations(pl.DataFrame({"account_id": ["a", "b", "c"], "ip": ["x", "x", "y"]}))
     >>> find_lift(frame, ["a", "b"], ["c"]).select("value", "in_set", "in_controls").rows()
     [('x', 2, 0)]
     """

@@ -1,7 +1,7 @@
 """What to propose, account by account: never by graph proximity alone, and with a list of whom to leave alone.
 
-The ladder and its evidence floors are in :class:`toolkit.model.confidence.Rung`. A link alone earns a reversible step; suspension
-and bans also ask for a violation of the account's own.
+The ladder and its evidence floors are in :class:`toolkit.model.confidence.Rung`. A link alone earns a reversible
+step; suspension and bans also ask for a violation of the account's own.
 """
 
 from __future__ import annotations

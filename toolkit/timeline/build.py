@@ -62,7 +62,8 @@ def build_timeline(
     >>> def event(source, second, id):
     ...     at = datetime(2026, 1, 5, 0, 0, second, tzinfo=UTC)
     ...     row = {"event_at": at, "account_id": "a", "event": "login", "source": source, "event_id": id, "seq": 1}
-    ...     return pl.DataFrame({**row, "ingested_at": None, "precision": "s", "flags": 0, "value": None, "raw_ref": ""})
+    ...     row |= {"ingested_at": None, "precision": "s", "flags": 0, "value": None, "raw_ref": ""}
+    ...     return pl.DataFrame(row)
     >>> merged = build_timeline(event("proxy", 3, "e2"), event("app", 3, "e1"), event("app", 5, "e2"))
     >>> merged.select("source", "event_id").rows()
     [('app', 'e1'), ('proxy', 'e2')]

@@ -22,7 +22,7 @@ _MOST_PER_SOURCE: Final = 20
 _SEVERITY: Final = ("high", "medium", "low")
 
 _FLAGS: Final[tuple[tuple[TimeFlag, str, str, str], ...]] = (
-    (TimeFlag.OUT_OF_RANGE, "time_out_of_range", "medium", "before 2000, or later than the data can be: check unit and clock"),
+    (TimeFlag.OUT_OF_RANGE, "time_out_of_range", "medium", "before 2000, or later than the data can be"),
     (TimeFlag.NAIVE_ASSUMED, "zone_assumed", "low", "the text has no zone; the mapping declares one"),
     (TimeFlag.DST_FOLD, "dst_fold", "medium", "the wall-clock time happened twice; the first was taken"),
     (TimeFlag.DST_GAP, "dst_gap", "medium", "the wall-clock time never happened; it was moved forward"),
@@ -45,9 +45,9 @@ def find_quality_issues(events: pl.DataFrame) -> pl.DataFrame:
     polars.DataFrame
         Contract ``Quality``. Kinds: ``no_events``; ``duplicate_ids``; ``inversions`` (neighbours in file order whose
         times run backwards); ``late_arrival`` (more than an hour) and ``ingested_before_event``; ``rounded_to_second``,
-        ``rounded_to_minute``, ``rounded_to_hour``; ``source_silent``, ``source_starts_late``, ``source_ends_early``; and
-        one kind per assumption made while reading times. ``n`` counts events (for silences: events either side that are
-        missing if the source had kept its rhythm). Order: severity (high first), kind, source, start_at.
+        ``rounded_to_minute``, ``rounded_to_hour``; ``source_silent``, ``source_starts_late``, ``source_ends_early``;
+        and one kind per assumption made while reading times. ``n`` counts events (for silences: those that are missing
+        if the source had kept its rhythm). Order: severity (high first), kind, source, start_at.
 
     Examples
     --------
@@ -58,8 +58,8 @@ def find_quality_issues(events: pl.DataFrame) -> pl.DataFrame:
     if not events.height:
         return _issues(pl.DataFrame([_row("no_events", "", 0, "high", "the tables hold no event in this window")]))
     slim = events.select(
-        "event_at", "source", "event_id", "seq", "ingested_at", "flags", pl.col("raw_ref").str.replace(r":[0-9]+$", "").alias("file"),
-        pl.col("precision"),
+        "event_at", "source", "event_id", "seq", "ingested_at", "flags", "precision",
+        pl.col("raw_ref").str.replace(r":[0-9]+$", "").alias("file"),
     )  # fmt: skip
     parts = [_duplicates(slim), _inversions(slim), *_lateness(slim), *_flagged(slim), *_rounding(slim), _silent(slim)]
     return _issues(pl.concat([part for part in parts if part.height], how="diagonal_relaxed") if any(
@@ -93,6 +93,7 @@ def find_silences(events: pl.DataFrame) -> pl.DataFrame:
     [('app', 36060.0, 60.0)]
     """
     gaps = _gaps(events)
+    opens, closes = _window(gaps)
     typical = (
         gaps.group_by("source")
         .agg(
@@ -104,12 +105,28 @@ def find_silences(events: pl.DataFrame) -> pl.DataFrame:
     )
     longest = pl.col("gap_s").rank("ordinal", descending=True).over("source", order_by=["gap_s", "start_at"])
     return (
-        gaps.join(typical, on="source", how="inner")
+        gaps.filter((pl.col("end_at") > opens) & (pl.col("start_at") < closes))
+        .join(typical, on="source", how="inner")
         .filter(pl.col("gap_s") > pl.max_horizontal(pl.col("typical_s") * _TIMES_TYPICAL, pl.lit(_FLOOR_S)))
         .filter(longest <= _MOST_PER_SOURCE)
         .select("source", "start_at", "end_at", "gap_s", "typical_s", "median_s", "events")
         .sort("source", "start_at")
     )
+
+
+def _window(gaps: pl.DataFrame) -> tuple[pl.Expr, pl.Expr]:
+    """From when until when the data speak: when half of the sources have begun, until half of them have ended.
+
+    A register that reaches years back (accounts, keys) makes no other source late, and its own thin past no silence.
+    """
+    spans = gaps.group_by("source").agg(pl.min("start_at"), pl.max("end_at"), pl.len().alias("n"))
+    ends = spans.filter(pl.col("n") >= _MIN_EVENTS - 1)
+    kind = pl.Datetime("us", "UTC")
+    opens = ends["start_at"].sort().to_list()
+    closes = ends["end_at"].sort().to_list()
+    if not opens:
+        return pl.lit(None, kind), pl.lit(None, kind)
+    return pl.lit(opens[(len(opens) - 1) // 2], kind), pl.lit(closes[len(closes) // 2], kind)
 
 
 def _gaps(events: pl.DataFrame) -> pl.DataFrame:
@@ -171,9 +188,10 @@ def _duplicates(events: pl.DataFrame) -> pl.DataFrame:
 
 
 def _inversions(events: pl.DataFrame) -> pl.DataFrame:
-    """Neighbours in file order whose times run backwards: normal in delivered files, and a warning against using seq."""
+    """Neighbours in file order whose times run backwards: normal in delivered files, and a warning about ``seq``."""
+    same = (pl.col("file") == pl.col("file").shift(1)) & (pl.col("source") == pl.col("source").shift(1))
     rows = events.sort("source", "file", "seq").with_columns(
-        ((pl.col("event_at") < pl.col("event_at").shift(1)) & (pl.col("file") == pl.col("file").shift(1))).alias("back")
+        (same & (pl.col("event_at") < pl.col("event_at").shift(1))).alias("back")
     )
     found = rows.filter("back").group_by("source").agg(*_SPAN)
     total = events.group_by("source").agg(pl.len().alias("all"))
@@ -191,7 +209,7 @@ def _lateness(events: pl.DataFrame) -> list[pl.DataFrame]:
     late = (pl.col("ingested_at") - pl.col("event_at")).dt.total_microseconds() / 1e6
     known = events.filter(pl.col("ingested_at").is_not_null()).with_columns(late.alias("s"))
     quantiles = [
-        pl.col("s").quantile(q / 100, "lower").round(0).cast(pl.Int64).cast(pl.String).alias(f"p{q}")
+        pl.col("s").quantile(q / 100, "higher").round(0).cast(pl.Int64).cast(pl.String).alias(f"p{q}")
         for q in (50, 95, 99)
     ]
     all_rows = known.group_by("source").agg(pl.len().alias("all"), *quantiles)
@@ -252,8 +270,8 @@ def _silent(events: pl.DataFrame) -> pl.DataFrame:
         pl.col("gap_s").median().alias("median_s"), (pl.len() + 1).alias("events"),
     ).filter(pl.col("events") >= _MIN_EVENTS)  # fmt: skip
     limit = pl.max_horizontal(pl.col("typical_s") * _TIMES_TYPICAL, pl.lit(_FLOOR_S))
-    inside = gaps.select(pl.min("start_at").alias("open"), pl.max("end_at").alias("close"))
-    edges = rhythm.join(inside, how="cross")
+    opens, closes = _window(gaps)
+    edges = rhythm.with_columns(opens.alias("open"), closes.alias("close"))
     late = edges.filter((pl.col("start_at") - pl.col("open")).dt.total_seconds() > limit)
     early = edges.filter((pl.col("close") - pl.col("end_at")).dt.total_seconds() > limit)
 
@@ -268,7 +286,7 @@ def _silent(events: pl.DataFrame) -> pl.DataFrame:
             missing.clip(0, 2**53).cast(pl.Int64).alias("n"),
             pl.when(gap > 86_400).then(pl.lit("high")).otherwise(pl.lit("medium")).alias("severity"),
             pl.format(
-                "nothing for {} s, where 99 of 100 gaps are at most {} s: what accounts did then is unknown, not nothing",
+                "nothing for {} s, where 99 of 100 gaps are at most {} s: what accounts did then is unknown",
                 gap, pl.col("typical_s").round(1),
             ).alias("how_found"),
         )  # fmt: skip

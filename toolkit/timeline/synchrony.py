@@ -52,7 +52,8 @@ def find_synchrony(events: pl.DataFrame, *, object_column: str = "object", windo
         raise InputError(f"a window is a positive number of seconds, found {window_s}")
     rows = events.filter(pl.col(object_column).is_not_null() & pl.col("event_at").is_not_null())
     if rows.is_empty():
-        return _as_table(*(np.empty(0, dtype=np.int64) for _ in range(4)), pl.Series([], dtype=pl.String))
+        none = np.empty(0, dtype=np.int64)
+        return _as_table(none, none, none, none, pl.Series([], dtype=pl.String))
     accounts = rows.get_column("account_id").unique().sort()
     coded = (
         rows.select(

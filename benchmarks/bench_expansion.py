@@ -1,0 +1,144 @@
+"""Expansion from seeds on unseen sample worlds: recall, precision, honesty of the estimate, and harm to innocents.
+
+    python benchmarks/bench_expansion.py --worlds 0,1,2,3,4 --seeds 3 --draws 3
+
+Prints a row per ring over all worlds and draws (mean and worst), the worst single runs, innocents by level, and what
+happens when the seeds are innocent themselves. Worlds are SYNTHETIC and made on the spot.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+import toolkit as tk
+from toolkit.linking.expand import expand_from_seeds
+from toolkit.sources.samples.score import name_innocents, read_truth, score_expansion
+from toolkit.sources.samples.write import write_sample
+
+RINGS = ("R1", "R2", "R3", "R4", "R6", "R7", "R8", "R9", "R10")
+CONTROLS = ("campus", "cgnat", "hackathon", "lab", "agency", "household", "org")
+GUARDED = {"campus", "cgnat", "household", "org", "hackathon", "lab", "agency"}
+
+
+def main() -> None:
+    """Run the whole table."""
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("--worlds", default="0,1,2,3,4")
+    asked.add_argument("--size", default="std")
+    asked.add_argument("--seeds", type=int, default=3)
+    asked.add_argument("--draws", type=int, default=3)
+    asked.add_argument("--cache", type=Path, default=Path("out/bench"))
+    given = asked.parse_args()
+    runs, levels, innocent_runs = [], [], []
+    for world in [int(w) for w in given.worlds.split(",")]:
+        folder = given.cache / f"{given.size}_{world}"
+        if not (folder / "SYNTHETIC").exists():
+            write_sample(folder, given.size, world)
+        data = tk.read_data(folder)
+        observations, truth = tk.find_observations(data), read_truth(folder)
+        innocents = name_innocents(truth)
+        rng = np.random.default_rng([world, given.seeds])
+        for ring, seeds in draw_ring_seeds(truth, rng, given.seeds, given.draws):
+            began = time.perf_counter()
+            found = expand_from_seeds(observations, seeds, kinds=data.kinds)
+            took = time.perf_counter() - began
+            score = score_expansion(found, truth, seeds)
+            runs.append(
+                {
+                    "world": world, "ring": ring, "size": score.targets + len(seeds), "recall": score.recall or 0.0,
+                    "precision": score.precision, "estimate_error": score.precision_error, "found": score.included,
+                    "seconds": took, "wrong": ", ".join(f"{k} {n}" for k, n in score.wrong.iter_rows()),
+                }
+            )  # fmt: skip
+            levels.append(found.join(innocents, on="account_id").group_by("kind", "level", "included").len())
+        for kind, seeds in draw_innocent_seeds(truth, innocents, rng, given.seeds):
+            found = expand_from_seeds(observations, seeds, kinds=data.kinds)
+            taken = found.filter(pl.col("included") & ~pl.col("account_id").is_in(seeds))
+            strong = taken.filter(pl.col("level") > "L2").height
+            innocent_runs.append({"kind": kind, "found": taken.height, "above_L2": strong})
+    report(pl.DataFrame(runs, infer_schema_length=None), pl.concat(levels), pl.DataFrame(innocent_runs))
+
+
+def draw_ring_seeds(
+    truth: dict[str, pl.DataFrame], rng: np.random.Generator, k: int, draws: int
+) -> list[tuple[str, list[str]]]:
+    """Seeds of one operator each; rings of many operators are drawn from several."""
+    members = truth["membership"].filter(pl.col("role").is_in(["member", "creator"]))
+    drawn = []
+    for ring in RINGS:
+        of_ring = members.filter(pl.col("ring") == ring)
+        actors = of_ring.group_by("actor_id").len().filter(pl.col("len") > k).sort("actor_id")["actor_id"].to_list()
+        for number in range(draws):
+            if not actors:
+                break
+            actor = actors[number % len(actors)]
+            accounts = of_ring.filter(pl.col("actor_id") == actor)["account_id"].unique().sort().to_list()
+            drawn.append((ring, [str(a) for a in rng.choice(accounts, k, replace=False)]))
+    return drawn
+
+
+def draw_innocent_seeds(
+    truth: dict[str, pl.DataFrame], innocents: pl.DataFrame, rng: np.random.Generator, k: int
+) -> list[tuple[str, list[str]]]:
+    """Seeds inside one legitimate group each: a good tool finds no ring there."""
+    drawn = []
+    clean = innocents["account_id"].to_list()
+    for kind in CONTROLS:
+        groups = truth["groups"].filter((pl.col("kind") == kind) & pl.col("account_id").is_in(clean))
+        big = groups.group_by("group_id").len().filter(pl.col("len") >= k).sort("group_id")["group_id"].to_list()
+        for group in big[:2]:
+            accounts = groups.filter(pl.col("group_id") == group)["account_id"].unique().sort().to_list()
+            drawn.append((kind, [str(a) for a in rng.choice(accounts, k, replace=False)]))
+    return drawn
+
+
+def report(runs: pl.DataFrame, levels: pl.DataFrame, innocent_runs: pl.DataFrame) -> None:
+    """Print the tables."""
+    pl.Config.set_tbl_rows(100)
+    pl.Config.set_tbl_width_chars(160)
+    pl.Config.set_float_precision(3)
+    pl.Config.set_fmt_str_lengths(60)
+    pl.Config.set_tbl_formatting("ASCII_MARKDOWN")
+    pl.Config.set_tbl_hide_column_data_types(True)
+    pl.Config.set_tbl_hide_dataframe_shape(True)
+    print("\nPer ring, over worlds and draws")
+    print(
+        runs.group_by("ring")
+        .agg(
+            pl.len().alias("runs"),
+            pl.col("recall").mean(),
+            pl.col("recall").min().alias("worst recall"),
+            pl.col("precision").mean(),
+            pl.col("precision").min().alias("worst precision"),
+            pl.col("estimate_error").abs().max().alias("worst |estimate - truth|"),
+            (pl.col("found") == 0).sum().alias("found nobody"),
+            pl.col("seconds").median().alias("median s"),
+        )
+        .sort(pl.col("ring").str.slice(1).cast(pl.Int64))
+    )
+    print("\nThe worst runs")
+    print(runs.sort("recall", "precision").head(12).drop("estimate_error", "seconds"))
+    imprecise = runs.filter(pl.col("precision") < 0.95)
+    print(f"\nRuns under precision .95: {imprecise.height} of {runs.height}")
+    if imprecise.height:
+        print(imprecise.drop("seconds"))
+    print("\nInnocents in the answers, by level and whether included")
+    table = levels.group_by("kind", "level", "included").agg(pl.col("len").sum()).sort("kind", "level", "included")
+    print(table)
+    bad = table.filter(pl.col("kind").is_in(sorted(GUARDED)) & (pl.col("level") > "L2"))["len"].sum()
+    print(f"\nCampus, CGNAT, household, organisation and control accounts above L2: {bad}")
+    print("\nExpansions from innocent seeds: accounts found, and found above L2")
+    print(
+        innocent_runs.group_by("kind")
+        .agg(pl.len().alias("runs"), pl.col("found").mean(), pl.col("above_L2").sum())
+        .sort("kind")
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""The README keeps its word."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from toolkit.sources.mapping import read_mapping
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.S)
+
+
+@pytest.mark.parametrize("source", _blocks("python"), ids=["investigation"])
+def test_python_examples_run(source: str) -> None:
+    """The twenty lines run as they stand, from the checkout."""
+    done = subprocess.run([sys.executable, "-c", source], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "acct_" in done.stdout
+
+
+def test_the_mapping_reads() -> None:
+    """The mapping of three tables is a mapping."""
+    (text,) = _blocks("yaml")
+    mapping = read_mapping(yaml.safe_load(text))
+    assert sorted(mapping.tables) == ["billing", "logins", "prompts"]
+    assert mapping.kinds["badge"].regime == "unique"
+
+
+def test_commands_exist() -> None:
+    """Every `toolkit` command the README names is one, with the options it names."""
+    bin_ = Path(sys.executable).parent / "toolkit"
+    for line in [line for block in _blocks("console") for line in block.splitlines() if line.startswith("toolkit ")]:
+        words = line.split("#")[0].split()
+        shown = subprocess.run(
+            [bin_, words[1], "--help"], capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"}
+        )
+        assert shown.returncode == 0, line
+        for option in [w for w in words if w.startswith("-")]:
+            assert option in shown.stdout, (line, option)
+
+
+def test_links_lead_somewhere() -> None:
+    """Files the README points to are there."""
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_make_targets_exist() -> None:
+    """Every `make` word the README names is a target."""
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.M))
+    assert set(re.findall(r"`make ([a-z]+)", README)) | {"demo", "test"} <= targets
