@@ -100,6 +100,7 @@ def draw_innocent_seeds(
 def report(runs: pl.DataFrame, levels: pl.DataFrame, innocent_runs: pl.DataFrame) -> None:
     """Print the tables."""
     pl.Config.set_tbl_rows(100)
+    pl.Config.set_tbl_cols(20)
     pl.Config.set_tbl_width_chars(160)
     pl.Config.set_float_precision(3)
     pl.Config.set_fmt_str_lengths(60)

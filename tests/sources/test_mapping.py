@@ -184,3 +184,8 @@ def test_mapping_is_a_value() -> None:
     assert Mapping() == Mapping()
     with pytest.raises(InputError):
         read_mapping("/nonexistent/mapping.yaml")
+
+
+def test_a_kind_cannot_take_a_column_that_every_table_has() -> None:
+    with pytest.raises(MappingError, match="not a name for a kind"):
+        read_mapping({"tables": {"a": {"account": "u", "indicators": {"source": "x"}}}})

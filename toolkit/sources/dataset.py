@@ -73,8 +73,10 @@ class Dataset:
         for name, frame in sorted(self.tables.items()):
             if not self.mapping.tables[name].time:
                 continue
-            wanted = [*Events.columns(), *(column for _, column in self.indicator_columns(name))]
-            parts.append(frame.select([*wanted, *(["session_id"] if "session_id" in frame.columns else [])]))
+            wanted = [pl.col(c) for c in (*Events.columns(), *(column for _, column in self.indicator_columns(name)))]
+            if "session_id" in frame.columns:
+                wanted.append(pl.col("session_id").cast(pl.String))
+            parts.append(frame.select(wanted))
         if not parts:
             return empty(Events)
         # Each part is in order and the parts are in order of source: a stable sort by time alone gives the total order.

@@ -150,6 +150,11 @@ def _what(path: Path, declared: str | None) -> tuple[str, Kind, Packing] | None:
     return stem, kind, packing
 
 
+def _text(name: str) -> str:
+    """A file's name as text: bytes that are no UTF-8 are written out, because a column cannot hold them."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def _refusal(path: Path) -> SourceError:
     ending = "".join(path.suffixes[-2:]) or "no ending"
     return SourceError(
@@ -175,7 +180,7 @@ def _single(path: Path, mapping: Mapping) -> TableFile:
             f"{visible(path.name)}: the mapping has no table {visible(table)!r}: {nearest(table, mapping.tables)}. "
             "Name the table after the file, or say file: in it"
         )
-    return TableFile(table, path, path.name, what[1], what[2])
+    return TableFile(_text(table), path, _text(path.name), what[1], what[2])
 
 
 def _is_passed(path: Path) -> bool:
@@ -211,7 +216,7 @@ def _in_folder(root: Path, mapping: Mapping) -> Found:
         if what is None or what[1] == "duckdb":
             faults.append(str(_refusal(path)))
         else:
-            files.append(TableFile(table, path, path.relative_to(root).as_posix(), what[1], what[2]))
+            files.append(TableFile(table, path, _text(path.relative_to(root).as_posix()), what[1], what[2]))
 
     for path in sorted(root.iterdir()):
         if path in claimed or _is_passed(path):
@@ -224,7 +229,7 @@ def _in_folder(root: Path, mapping: Mapping) -> Found:
             declared_as = stem or (_what(part, None) or (part.name.split(".")[0],))[0]
             said_here = mapping.tables.get(declared_as)
             what = _what(part, said_here.format if said_here else None)
-            name = part.relative_to(root).as_posix()
+            name = _text(part.relative_to(root).as_posix())
             table = stem or (what[0] if what else "")
             known = table in mapping.tables or table in CANONICAL or table in LOOKUPS or table == "observations"
             if what is None or what[1] == "duckdb":
@@ -275,7 +280,7 @@ def _in_glob(pattern: Path, mapping: Mapping) -> Found:
             continue
         table = only or what[0]
         if table in mapping.tables or table in CANONICAL or table in LOOKUPS:
-            files.append(TableFile(table, path, path.name, what[1], what[2]))
+            files.append(TableFile(table, path, _text(path.name), what[1], what[2]))
         else:
             passed.append((path.name, f"no mapping says what table {visible(table)!r} holds"))
     return Found(tuple(sorted(files, key=lambda f: (f.table, f.name))), tuple(passed))

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from toolkit.errors import MappingError, UnknownNameError, nearest, visible
+from toolkit.model.tables import Events
 from toolkit.settings import KINDS, UNDECLARED, Kind
 from toolkit.sources.epochs import UNITS, Unit
 from toolkit.sources.mapping_text import read_yaml_file
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 Format = Literal["csv", "ndjson", "parquet"]
+_RESERVED = frozenset({*Events.columns(), "text", "label", "score", "session_id"})
 
 
 class _Record(BaseModel):
@@ -182,6 +184,16 @@ class TableMapping(_Record):
     format: Format | None = None
     file: str | None = None
     lenient: bool = False
+
+    @field_validator("indicators")
+    @classmethod
+    def _kinds_are_no_other_columns(cls, indicators: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        taken = sorted(kind for kind in indicators if kind in _RESERVED or not kind.strip())
+        if taken:
+            raise ValueError(
+                f"{', '.join(visible(k) for k in taken)}: not a name for a kind: every table has such a column"
+            )
+        return indicators
 
     @model_validator(mode="after")
     def _is_about_something(self) -> TableMapping:

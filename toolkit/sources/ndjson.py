@@ -8,7 +8,7 @@ that line and no other.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 
@@ -17,6 +17,9 @@ from toolkit.sources.files import TableFile
 from toolkit.sources.text import Fault, RawTable, fault_frame, read_lines, refuse_hopeless
 
 __all__ = ["read_ndjson"]
+
+
+_BATCH: Final = 50_000
 
 
 class _Number(str):
@@ -75,6 +78,7 @@ def read_ndjson(file: TableFile) -> RawTable:
     ({'id': ['9007199254740993', '00123'], 'at.ip': ['::1', None]}, [3])
     """
     rows: list[dict[str, str | None]] = []
+    frames: list[pl.DataFrame] = []
     lines: list[int] = []
     faults: list[Fault] = []
     columns: dict[str, None] = {}
@@ -85,25 +89,33 @@ def read_ndjson(file: TableFile) -> RawTable:
             continue
         try:
             row = _row(raw)
-            new = [name for name in row if name not in columns]
+            new = [] if row.keys() <= columns.keys() else [name for name in row if name not in columns]
             if len(columns) + len(new) > CAPS.columns:
                 raise _Broken("too_many_columns", new[0], f"{len(columns) + len(new):,} columns, cap {CAPS.columns:,}")
         except _Broken as broken:
             text = raw[:400].decode("utf-8", "backslashreplace")
             faults.append(Fault(number, broken.reason, broken.column, broken.found or text, text))
-            refuse_hopeless(file, faults, len(rows))
+            refuse_hopeless(file, faults, len(lines))
             continue
-        columns.update(dict.fromkeys(new))
+        if new:
+            columns.update(dict.fromkeys(new))
         rows.append(row)
         lines.append(number)
-    frame = pl.DataFrame(
-        [pl.Series(name, [row.get(name) for row in rows], dtype=pl.String) for name in columns]
-        or [pl.Series("(no columns)", [None] * len(rows), dtype=pl.String)]
-    )
+        if len(rows) == _BATCH:
+            frames.append(_frame(rows, columns))
+            rows = []
+    frame = pl.concat([*frames, _frame(rows, columns)], how="diagonal")
+    if columns:
+        frame = frame.select(list(columns))
     notes: tuple[str, ...] = ()
-    if faults and not rows and faults[0].raw.lstrip().startswith("["):
+    if faults and not lines and faults[0].raw.lstrip().startswith("["):
         notes = (f"{file.name} looks like one JSON array; write one object per line (jq -c '.[]')",)
     return RawTable(frame, pl.Series("line", lines, dtype=pl.Int64), fault_frame(faults), notes)
+
+
+def _frame(rows: list[dict[str, str | None]], columns: dict[str, None]) -> pl.DataFrame:
+    known = [pl.Series(name, [row.get(name) for row in rows], dtype=pl.String) for name in columns]
+    return pl.DataFrame(known or [pl.Series("(no columns)", [None] * len(rows), dtype=pl.String)])
 
 
 def _row(raw: bytes) -> dict[str, str | None]:

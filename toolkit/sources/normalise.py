@@ -227,7 +227,10 @@ def _verbs(table: str, mapping: TableMapping, raw: pl.DataFrame) -> pl.Series:
 def _value(mapping: TableMapping, raw: pl.DataFrame) -> pl.Series:
     if mapping.value is None or mapping.value not in raw.columns:
         return pl.Series([None], dtype=pl.Float64).new_from_index(0, raw.height)
-    return raw[mapping.value].cast(pl.Float64, strict=False)
+    amounts = raw[mapping.value]
+    if not (amounts.dtype.is_numeric() or amounts.dtype in (pl.String, pl.Boolean)):
+        return pl.Series([None], dtype=pl.Float64).new_from_index(0, raw.height)
+    return amounts.cast(pl.Float64, strict=False)
 
 
 def _identify(

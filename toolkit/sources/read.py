@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from toolkit.errors import InputError, MappingError, nearest, visible
+from toolkit.errors import InputError, MappingError, SourceError, nearest, visible
 from toolkit.model.provenance import Source, sha256_file
 from toolkit.sources.canonical import CANONICAL, LOOKUPS
 from toolkit.sources.dataset import Dataset
@@ -174,6 +174,13 @@ def _open_databases(found: Found, said: Mapping) -> tuple[list[TableFile], list[
 
 
 def _read(file: TableFile) -> RawTable:
+    try:
+        return _read_as_its_kind(file)
+    except OSError as error:
+        raise SourceError(f"{visible(file.name)}: cannot be read: {error.strerror or error}") from error
+
+
+def _read_as_its_kind(file: TableFile) -> RawTable:
     if file.kind == "parquet":
         return read_parquet(file)
     if file.kind == "ndjson":

@@ -148,6 +148,8 @@ def _by_type(texts: pl.Series, unit: Unit, zone: str | None, fmt: str | None) ->
         # Python's repr is the shortest text that is this float and no other; no engine's formatting takes part.
         as_text = [repr(v) for v in there["t"].cast(pl.Float64).to_list()]
         read = _by_shape(there.select("i", pl.Series("t", as_text, dtype=pl.String)), unit, zone)
+    elif kind.is_nested() or kind in (pl.Binary, pl.Time, pl.Duration):
+        read = failed(there, "time_unreadable")
     elif kind == pl.Null:
         read = failed(there, "time_missing")
     else:

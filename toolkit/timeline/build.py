@@ -93,7 +93,7 @@ def build_timeline(
     # Most ids stand once: only rows whose id is seen again are compared.
     if dedup == "id" and not ordered["event_id"].is_duplicated().any():
         return ordered
-    return ordered.unique(subset=same, keep="first", maintain_order=True)
+    return ordered.filter(ordered.select(pl.struct(same).is_first_distinct()).to_series())
 
 
 def put_in_order(events: pl.DataFrame) -> pl.DataFrame:
