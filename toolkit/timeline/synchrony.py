@@ -1,7 +1,7 @@
 """Who acts on the same object at the same time, and how much of it chance alone would give.
 
-One co-action in a window is worth nothing: with busy objects and busy hours, strangers coincide. So the count is always given
-beside what the same events give when accounts are shuffled within the hour; only repeats are a signal.
+One co-action in a window is worth nothing: with busy objects and busy hours, strangers coincide. So the count is
+always given beside what the same events give when accounts are shuffled within the hour; only repeats are a signal.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def find_synchrony(events: pl.DataFrame, *, object_column: str = "object", windo
     Returns
     -------
     polars.DataFrame
-        ``account_a`` < ``account_b``, ``objects`` (distinct objects acted on together), ``first_at``, ``last_at`` (of the
-        earlier action). Order: objects descending, account_a, account_b.
+        ``account_a`` < ``account_b``, ``objects`` (distinct objects acted on together), ``first_at``, ``last_at`` (of
+        the earlier action). Order: objects descending, account_a, account_b.
 
     Raises
     ------
