@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from toolkit.linking.combine import FAMILY_SPEAKS, combine_bits, count_reasons, swallowed
-from toolkit.linking.incidence import BoolArray, FloatArray, Incidence, IntArray
+from toolkit.linking.incidence import AXIS_STRIDE_H, BoolArray, FloatArray, Incidence, IntArray
 from toolkit.linking.score import probability
 
 __all__ = ["ExpandSettings", "Scores", "find_frontier", "score_accounts"]
@@ -85,6 +85,9 @@ _THETA = 1.0
 
 _PRIOR_DRAWS = 2.0
 """Draws that the kind's own m is worth against what the set shows."""
+
+_TOGETHER_H = 72.0
+"""Two uses of one value within so many hours are "at the same time"."""
 
 _ARRIVALS_NEEDED = 4
 """Members with a known arrival before their arrivals say anything."""
@@ -180,8 +183,9 @@ def _score_once(
     speaks = ~_alone(index, who[hit], kind[hit], n_front) & ~swallowed(index.kinds, who[hit], kind[hit], hit_bits > 0)
     hit_bits = np.where(speaks, hit_bits, 0.0)
 
+    together = _used_together(index, rows[hit], own, inside[who[hit]])
     families, reasons, exclusive, behaviour = _add_up(
-        index, who[hit], value[hit], kind[hit], hit_bits, soft, n_front, dials
+        index, who[hit], value[hit], kind[hit], hit_bits, soft, together, n_front, dials
     )
     missed = np.ones(len(rows), dtype=bool)
     missed[hit] = False
@@ -294,6 +298,20 @@ def _counts(
     return s, np.maximum(holders - 1 - s, 0.0), holders
 
 
+def _used_together(index: Incidence, rows: IntArray, own: IntArray, inside: BoolArray) -> BoolArray:
+    """Whether a member used the row's value within three days of the account's own use; False where no time is
+    known.""" timed = own[~np.isnan(index.use_first[own])]
+    if not len(timed):
+        return np.zeros(len(rows), dtype=bool)
+    axis = index.value.astype(float) * AXIS_STRIDE_H
+    starts = np.sort(axis[timed] + index.use_first[timed])
+    ends = np.sort(axis[timed] + index.use_last[timed])
+    began = np.searchsorted(starts, axis[rows] + index.use_last[rows] + _TOGETHER_H, side="right")
+    over = np.searchsorted(ends, axis[rows] + index.use_first[rows] - _TOGETHER_H, side="left")
+    near: BoolArray = (began - over - inside > 0) & ~np.isnan(index.use_first[rows])
+    return near
+
+
 def _alone(index: Incidence, who: IntArray, kind: IntArray, n_front: int) -> BoolArray:
     """Hits of kinds that ask for repeats, in accounts that have too few of them."""
     n_kinds = len(index.kinds)
@@ -310,6 +328,7 @@ def _add_up(
     kind: IntArray,
     bits: FloatArray,
     soft: BoolArray,
+    together: BoolArray,
     n_front: int,
     dials: ExpandSettings,
 ) -> tuple[FloatArray, IntArray, BoolArray, BoolArray]:
@@ -317,9 +336,12 @@ def _add_up(
     families = np.minimum(combine_bits(index.kinds, who, kind, value, bits, n_front), dials.family_cap)
     unique = np.array([k.regime == "unique" for k in index.kinds])[kind]
     cap = np.array([k.cap for k in index.kinds])[kind]
-    exclusive = np.bincount(who[unique & (bits >= 0.75 * cap)], minlength=n_front)
-    several = exclusive >= 3  # three exclusive values are not one coincidence: a stolen card is one card
+    sharp = unique & (bits >= 0.75 * cap)
+    several = (
+        np.bincount(who[sharp], minlength=n_front) >= 3
+    )  # three exclusive values are not one coincidence: a stolen card is one card
     reasons = count_reasons(index.kinds, who, kind, value, bits, n_front, also=soft) + several
     acts = np.array([k.family in ("text", "behav") for k in index.kinds])[kind] & (bits >= FAMILY_SPEAKS)
     behaviour = np.bincount(who[acts], minlength=n_front) > 0
-    return families, reasons.astype(np.int64), exclusive > 0, behaviour
+    exclusive = np.bincount(who[sharp & together], minlength=n_front) > 0
+    return families, reasons.astype(np.int64), exclusive, behaviour

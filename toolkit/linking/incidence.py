@@ -20,13 +20,13 @@ from toolkit.errors import InputError
 from toolkit.model.tables import Observations, conform
 from toolkit.settings import KINDS, PLACEHOLDERS, UNDECLARED, Kind
 
-__all__ = ["Incidence", "build_incidence", "kind_of"]
+__all__ = ["AXIS_STRIDE_H", "Incidence", "build_incidence", "kind_of"]
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
-_STRIDE = 2.0**21
+AXIS_STRIDE_H = 2.0**21
 """Hours between two values on the one time axis all values share (238 years: no window reaches across)."""
 
 
@@ -156,7 +156,7 @@ class Incidence:
     @cached_property
     def _axis(self) -> tuple[FloatArray, FloatArray]:
         """Starts and ends of all incidences on the one axis of values and time, sorted."""
-        return np.sort(self.value * _STRIDE + self.first), np.sort(self.value * _STRIDE + self.last)
+        return np.sort(self.value * AXIS_STRIDE_H + self.first), np.sort(self.value * AXIS_STRIDE_H + self.last)
 
     def count_between(
         self, value: IntArray, low: FloatArray, high: FloatArray, among: IntArray | None = None
@@ -180,10 +180,10 @@ class Incidence:
         if among is None:
             starts, ends = self._axis
         else:
-            starts = np.sort(self.value[among] * _STRIDE + self.first[among])
-            ends = np.sort(self.value[among] * _STRIDE + self.last[among])
-        began = np.searchsorted(starts, value * _STRIDE + high, side="right")
-        over = np.searchsorted(ends, value * _STRIDE + low, side="left")
+            starts = np.sort(self.value[among] * AXIS_STRIDE_H + self.first[among])
+            ends = np.sort(self.value[among] * AXIS_STRIDE_H + self.last[among])
+        began = np.searchsorted(starts, value * AXIS_STRIDE_H + high, side="right")
+        over = np.searchsorted(ends, value * AXIS_STRIDE_H + low, side="left")
         return (began - over).astype(float)
 
     def find(self, account: IntArray, value: IntArray) -> IntArray:

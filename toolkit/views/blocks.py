@@ -15,11 +15,26 @@ import polars as pl
 
 from toolkit.errors import ContractError, nearest, visible
 from toolkit.model.case import Finding
-from toolkit.views.safe import escape, lint_spec
+from toolkit.views.safe import defang, escape, lint_spec
+from toolkit.views.words import count_of
 
-__all__ = ["BLOCK_MIME", "Block", "show_card", "show_chart", "show_findings", "show_table", "show_text"]
+__all__ = [
+    "BLOCK_MIME",
+    "Block",
+    "format_cell",
+    "show_card",
+    "show_chart",
+    "show_figures",
+    "show_findings",
+    "show_lead",
+    "show_table",
+    "show_text",
+]
 
 BLOCK_MIME = "application/vnd.investigation-toolkit.block+json"
+
+_NARROW = 44
+"""Cells of at most so many characters without a blank stay on one line: ids, addresses, fingerprints."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +43,7 @@ class Block:
 
     Attributes
     ----------
-    kind : {"text", "card", "table", "chart", "findings"}
+    kind : {"lead", "text", "figures", "card", "table", "chart", "findings"}
     payload : mapping
         JSON values only; text is raw and is escaped where it is rendered.
     """
@@ -49,35 +64,75 @@ class Block:
         return bundle
 
     def as_text(self) -> str:
-        """Return the block as plain text."""
+        """Return the block as plain text; masked cells stay masked."""
         p = self.payload
         if self.kind == "table":
-            head = " | ".join(column["title"] for column in p["columns"])
-            return "\n".join([head, *(" | ".join(visible(cell, 40) for cell in row) for row in p["rows"][:20])])
+            head = " | ".join(visible(column["title"]) for column in p["columns"])
+            rows = [
+                " | ".join(_hidden(c, v, 40) for c, v in zip(p["columns"], row, strict=True)) for row in p["rows"][:20]
+            ]
+            return "\n".join([head, *rows])
         if self.kind == "chart":
-            return f"[chart: {p['caption']}]"
+            return f"[chart: {visible(p['caption'], 500)}]"
         if self.kind == "findings":
             return "\n".join(f"{f['finding_id']} {visible(f['statement'], 500)}" for f in p["findings"])
-        if self.kind == "card":
-            return "\n".join(f"{visible(k)}: {visible(v, 200)}" for k, v in p["items"])
+        if self.kind in ("card", "figures"):
+            return "\n".join(": ".join(visible(part, 200) for part in item if part) for item in p["items"])
         return "\n".join(visible(line, 2_000) for line in p["paragraphs"])
 
     def as_html(self) -> str:
         """Return the block as escaped HTML for a live notebook."""
         p = self.payload
         if self.kind == "table":
-            head = "".join(f"<th>{escape(column['title'])}</th>" for column in p["columns"])
-            rows = "".join("<tr>" + "".join(f"<td>{_cell(c, v)}</td>" for c, v in zip(p["columns"], row, strict=True)) + "</tr>" for row in p["rows"])  # fmt: skip
-            return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table><p>{escape(p['caption'])}</p>"
-        if self.kind == "card":
-            return "<dl>" + "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in p["items"]) + "</dl>"
+            head = "".join(f"<th>{_html(column['title'])}</th>" for column in p["columns"])
+            rows = "".join("<tr>" + "".join(f"<td>{_html(_hidden(c, v, 300), 330)}</td>" for c, v in zip(p["columns"], row, strict=True)) + "</tr>" for row in p["rows"])  # fmt: skip
+            return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table><p>{_html(p['caption'])}</p>"
+        if self.kind in ("card", "figures"):
+            said = "".join(f"<dt>{_html(item[0])}</dt><dd>{_html(': '.join(item[1:]))}</dd>" for item in p["items"])
+            return f"<dl>{said}</dl>"
         if self.kind == "findings":
-            return "".join(f"<p><b>{escape(f['finding_id'])}</b> {escape(f['statement'])}</p>" for f in p["findings"])
-        return "".join(f"<p>{escape(line)}</p>" for line in p["paragraphs"])
+            return "".join(f"<p><b>{_html(f['finding_id'])}</b> {_html(f['statement'])}</p>" for f in p["findings"])
+        return "".join(f"<p>{_html(line)}</p>" for line in p["paragraphs"])
 
 
-def _cell(column: Mapping[str, Any], value: object) -> str:
-    return "[masked]" if column["mask"] else escape(value, 300)
+def _html(text: str, limit: int = 2_000) -> str:
+    return escape(defang(text), limit)
+
+
+def _hidden(column: Mapping[str, Any], value: object, limit: int) -> str:
+    return "[masked]" if column["mask"] and value != "" else visible(format_cell(value, column["format"]), limit)
+
+
+def format_cell(value: object, form: str) -> str:
+    """Write one cell for people.
+
+    Parameters
+    ----------
+    value : object
+        Text or a number.
+    form : {"text", "count", "decimal", "probability", "share"}
+        How numbers are written; text is returned as it is.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> format_cell(17092296, "count"), format_cell(1.86038, "decimal"), format_cell(813500000.0, "decimal")
+    ('17,092,296', '1.86', '813,500,000')
+    >>> format_cell(0.9999, "probability"), format_cell(0.0002, "probability"), format_cell(0.0131, "share")
+    ('> 0.99', '< 0.01', '1.3 %')
+    """
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return str(value)
+    if form == "probability" and not 0.005 <= value <= 0.99:
+        return "> 0.99" if value > 0.99 else ("< 0.01" if value > 0 else "0")
+    if form == "share":
+        return f"{100 * value:.1f} %"
+    if form == "count" or abs(value) >= 1_000 or value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:.2f}" if form == "probability" or abs(value) >= 0.01 else f"{value:.2g}"
 
 
 def show_text(*paragraphs: str) -> Block:
@@ -91,15 +146,41 @@ def show_text(*paragraphs: str) -> Block:
     return Block("text", {"paragraphs": [str(p) for p in paragraphs]})
 
 
+def show_lead(*paragraphs: str) -> Block:
+    """Return the sentences that a hurried reader takes away.
+
+    Examples
+    --------
+    >>> show_lead("Nothing was found.").as_text()
+    'Nothing was found.'
+    """
+    return Block("lead", {"paragraphs": [str(p) for p in paragraphs]})
+
+
+def show_figures(figures: Mapping[str, object | tuple[object, str]]) -> Block:
+    """Return the few numbers that matter, large; each may bring a note.
+
+    Examples
+    --------
+    >>> show_figures({"Seeds": ("2 of 3", "occur in the data"), "Actions": 4}).as_text()
+    'Seeds: 2 of 3: occur in the data\\nActions: 4'
+    """
+    items = []
+    for name, said in figures.items():
+        value, note = said if isinstance(said, tuple) else (said, "")
+        items.append([str(name), f"{value:,}" if isinstance(value, int) else str(value), str(note)])
+    return Block("figures", {"items": items})
+
+
 def show_card(items: Mapping[str, object]) -> Block:
-    """Return a header card: names and values.
+    """Return a card: names and values.
 
     Examples
     --------
     >>> show_card({"Case": "ESC-1"}).as_text()
     'Case: ESC-1'
     """
-    return Block("card", {"items": [[str(k), _plain(v)] for k, v in items.items()]})
+    return Block("card", {"items": [[str(k), str(_plain(v))] for k, v in items.items()]})
 
 
 def show_table(
@@ -110,6 +191,7 @@ def show_table(
     limit: int = 200,
     mask: Sequence[str] = (),
     remove: Sequence[str] = (),
+    empty: str = "No rows.",
 ) -> Block:
     """Return a table; says how many of how many rows are shown.
 
@@ -127,6 +209,8 @@ def show_table(
         Columns the reader may see by intent: shown as masks.
     remove : sequence of str
         Columns the reader may not see: they never enter the output.
+    empty : str
+        What stands there when there are no rows.
 
     Returns
     -------
@@ -139,30 +223,53 @@ def show_table(
 
     Examples
     --------
-    >>> block = show_table(pl.DataFrame({"ip": ["x", "y"]}), limit=1, caption="addresses")
+    >>> block = show_table(pl.DataFrame({"ip": ["x", "y"]}), limit=1, caption="Addresses")
     >>> block.payload["caption"], block.payload["rows"]
-    ('addresses (1 of 2 rows)', [['x']])
+    ('Addresses (the first 1 of 2 rows)', [['x']])
     """
     titles = {name: name.replace("_", " ") for name in frame.columns} if columns is None else dict(columns)
-    absent = [name for name in titles if name not in frame.columns]
+    absent = [name for name in (*titles, *mask) if name not in frame.columns]
     if absent:
         raise ContractError("; ".join(f"no column {name!r} to show: {nearest(name, frame.columns)}" for name in absent))
     kept = [name for name in titles if name not in remove]
     shown = frame.select(kept).head(limit)
-    said = caption if frame.height <= limit else f"{caption} ({shown.height:,} of {frame.height:,} rows)".strip()
+    said = caption.rstrip(".")
+    if frame.height > limit:
+        said = f"{said} (the first {shown.height:,} of {count_of(frame.height, 'row')})".strip()
     left_out = [titles[name] for name in titles if name in remove]
     if left_out:
-        said += f" Left out for this reader: {', '.join(left_out)}."
-    return Block(
-        "table",
+        said += f". Left out for this reader: {', '.join(left_out)}"
+    rows = [[_plain(value) for value in row] for row in shown.iter_rows()]
+    about = [
         {
-            "caption": said,
-            "columns": [
-                {"name": n, "title": titles[n], "number": shown.schema[n].is_numeric(), "mask": n in mask} for n in kept
-            ],
-            "rows": [[_plain(value) for value in row] for row in shown.iter_rows()],
-        },
-    )
+            "name": name,
+            "title": titles[name],
+            "format": _format(name, shown.schema[name]),
+            "narrow": all(_is_narrow(row[i]) for row in rows),
+            "mask": name in mask,
+        }
+        for i, name in enumerate(kept)
+    ]
+    return Block("table", {"caption": said, "columns": about, "rows": rows, "empty": empty})
+
+
+def _format(name: str, dtype: pl.DataType) -> str:
+    if not dtype.is_numeric():
+        return "text"
+    if dtype.is_integer():
+        return "count"
+    return "probability" if name in ("probability", "p") else "share" if name.endswith("share") else "decimal"
+
+
+def _is_narrow(value: object) -> bool:
+    """Whether a cell reads best on one line: a number, a time, a word without blanks that is not too long."""
+    if not isinstance(value, str):
+        return True
+    return len(value) <= _NARROW and (not any(ch.isspace() for ch in value) or len(value) <= 12 or _is_time(value))
+
+
+def _is_time(text: str) -> bool:
+    return text.endswith(" UTC") and text[:4].isdigit()
 
 
 def show_chart(chart: Any, caption: str) -> Block:
@@ -205,7 +312,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, int):
         return value
     if isinstance(value, float):
-        return round(value, 4) if value == value and abs(value) != float("inf") else str(value)
+        return round(value, 6) if value == value and abs(value) != float("inf") else str(value)
     if hasattr(value, "strftime"):
         return value.strftime("%Y-%m-%d %H:%M:%S") + " UTC"
     if isinstance(value, list | tuple):

@@ -70,8 +70,12 @@ def defang(text: str) -> str:
     )
 
 
-_FORBIDDEN_KEYS = {"url", "href", "expr", "calculate", "labelExpr", "format_type", "src", "usermeta"}
+_FORBIDDEN_KEYS = {
+    "url", "href", "src", "expr", "calculate", "labelExpr", "signal", "formatType", "usermeta", "element", "loader",
+}  # fmt: skip
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_EVENTS = {"wheel![event.ctrlKey]", "click", "dblclick", "pointerover"}
+"""What a selection may listen to; anything else could hold an expression."""
 
 
 def lint_spec(spec: dict[str, Any]) -> dict[str, Any]:
@@ -113,23 +117,47 @@ def _faults(node: Any, path: str) -> Iterator[str]:
         return
     for key, value in node.items():
         at = f"{path}.{key}".lstrip(".")
-        if key in ("datasets", "values"):
+        if key == "datasets" or (key == "values" and path.endswith("data")):
             continue
         if key in _FORBIDDEN_KEYS:
             yield f"{at}: not allowed"
-        elif key in ("mark", "type") and (
-            value == "image" or (isinstance(value, dict) and value.get("type") == "image")
-        ):
-            yield f"{at}: an image mark fetches what data say"
-        elif key == "filter" and isinstance(value, str):
-            yield f"{at}: a filter is a predicate object, not an expression"
-        elif key == "field" and isinstance(value, str) and (not _FIELD.fullmatch(value) or value == "image"):
-            yield f"{at}: rename column {visible(value)!r} to letters, digits and '_'"
-        elif key == "encoding" and isinstance(value, dict):
-            yield from _naive_times(value, at)
-            yield from _faults(value, at)
-        else:
-            yield from _faults(value, at)
+            continue
+        yield from _one_fault(key, value, at)
+        yield from _faults(value, at)
+
+
+def _one_fault(key: str, value: Any, at: str) -> Iterator[str]:
+    """What is wrong with one entry, apart from what lies inside it."""
+    if (key == "mark" and value == "image") or (key == "type" and value == "image"):
+        yield f"{at}: an image mark fetches what data say"
+    elif key in ("filter", "test") and any(isinstance(part, str) for part in _predicates(value)):
+        yield f"{at}: a condition is a predicate object, not an expression"
+    elif key == "field" and isinstance(value, str) and (not _FIELD.fullmatch(value) or value.lower() == "image"):
+        yield f"{at}: rename column {visible(value)!r} to letters, digits and '_'"
+    elif key == "title" and isinstance(value, str) and value.lower() == "image" and "tooltip" in at:
+        yield f"{at}: a tooltip entry called 'image' fetches what data say"
+    elif key == "content" and value == "data":
+        yield f"{at}: a tooltip names its fields"
+    elif key in ("on", "clear", "zoom", "translate") and isinstance(value, str) and value not in _EVENTS:
+        yield f"{at}: listens to {', '.join(sorted(_EVENTS))}; found {visible(value)!r}"
+    elif key == "bind" and value not in ("scales", "legend"):
+        yield f"{at}: binds to scales or to the legend only"
+    elif key == "timeUnit" and not str(value["unit"] if isinstance(value, dict) else value).startswith("utc"):
+        yield f"{at}: a time unit begins with 'utc', or it moves with the reader"
+    elif key == "encoding" and isinstance(value, dict):
+        yield from _naive_times(value, at)
+
+
+def _predicates(value: Any) -> Iterator[Any]:
+    """A condition and every condition that it is put together from."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _predicates(item)
+    elif isinstance(value, dict) and (together := [k for k in ("and", "or", "not") if k in value]):
+        for word in together:
+            yield from _predicates(value[word])
+    else:
+        yield value
 
 
 def _naive_times(encoding: dict[str, Any], path: str) -> Iterator[str]:
