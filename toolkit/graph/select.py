@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from toolkit.model.tables import Expansion, Observations, conform
+from toolkit.settings import KINDS, Kind
 
 __all__ = ["select_for_picture"]
 
 
 def select_for_picture(
-    expansion: pl.DataFrame, observations: pl.DataFrame, *, max_accounts: int = 120, max_values: int = 40
+    expansion: pl.DataFrame,
+    observations: pl.DataFrame,
+    *,
+    kinds: Mapping[str, Kind] = KINDS,
+    max_accounts: int = 80,
+    max_values: int = 24,
+    per_account: int = 4,
 ) -> pl.DataFrame:
     """Keep the observations that a readable picture of an expansion needs.
 
@@ -20,10 +29,14 @@ def select_for_picture(
         Contract ``Expansion``.
     observations : polars.DataFrame
         Contract ``Observations``.
+    kinds : mapping of str to Kind
+        Kinds that describe a crowd (a browser version) are drawn only where nothing better ties the set.
     max_accounts : int
         Included accounts drawn: seeds first, then by round and probability.
     max_values : int
         Values drawn: those that give the most bits over all included accounts, and that at least two of them hold.
+    per_account : int
+        Edges per account: its strongest values among those drawn.
 
     Returns
     -------
@@ -37,19 +50,31 @@ def select_for_picture(
     0
     """
     inside = conform(expansion, Expansion).filter("included").head(max_accounts)
-    values = (
-        inside.select("account_id", "evidence")
+    evidence = (
+        inside.select("account_id", pl.col("evidence"))
         .explode("evidence")
         .drop_nulls("evidence")
         .unnest("evidence")
-        .group_by("kind", "value")
+        .select("account_id", "kind", "value", "bits")
+    )
+    telling = [kind.name for kind in kinds.values() if kind.corroborates]
+    if evidence.filter(pl.col("kind").is_in(telling)).height:
+        evidence = evidence.filter(pl.col("kind").is_in(telling))
+    values = (
+        evidence.group_by("kind", "value")
         .agg(pl.col("bits").sum().round(6), pl.len().alias("accounts"))
         .filter(pl.col("accounts") >= 2)
         .sort(["bits", "kind", "value"], descending=[True, False, False])
         .head(max_values)
+        .select("kind", "value")
     )
-    return (
-        conform(observations, Observations)
-        .join(values.select("kind", "value"), on=["kind", "value"], how="semi", maintain_order="left")
-        .join(inside.select("account_id"), on="account_id", how="semi", maintain_order="left")
+    edges = (
+        evidence.join(values, on=["kind", "value"], how="semi")
+        .sort(["account_id", "bits", "kind", "value"], descending=[False, True, False, False])
+        .group_by("account_id", maintain_order=True)
+        .head(per_account)
+        .select("account_id", "kind", "value")
+    )
+    return conform(observations, Observations).join(
+        edges, on=["account_id", "kind", "value"], how="semi", maintain_order="left"
     )

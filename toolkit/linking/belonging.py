@@ -48,8 +48,8 @@ class ExpandSettings:
     miss_floor : float
         Most bits the misses of one kind may cost.
     soft_bits, soft_members : float, int
-        A coarse kind (a browser fingerprint) counts as a reason of its own only where this many members hold the value
-        and it is this many bits more common among them than outside: then it is the set's own.
+        A coarse kind (a card's BIN) counts as a reason of its own only where this many members, and half of them, hold
+        the value, and it is this many bits more common among them than outside: then it is the set's own.
     probe_below, probe_at, probes : int, float, int
         When growth stalls with no more than this many found, the best so many near misses of this probability or more
         are supposed to belong, together and one by one, to see whether the set then takes off.
@@ -69,7 +69,7 @@ class ExpandSettings:
     ring_size: int = 20
     family_cap: float = 14.0
     miss_floor: float = -4.0
-    soft_bits: float = 6.0
+    soft_bits: float = 4.5
     soft_members: int = 5
     probe_below: int = 12
     probe_at: float = 0.1
@@ -178,7 +178,7 @@ def _score_once(
     sigma, fresh = predict.sigma[kind[hit]], predict.fresh[kind[hit]]
     likely = np.maximum(s - sigma, 0.0) / (np.maximum(draws, s) + _THETA)
     hit_bits = np.log2(likely / np.minimum(background, 1.0) + fresh)
-    soft = (hit_bits >= dials.soft_bits) & (s >= dials.soft_members)
+    soft = (hit_bits >= dials.soft_bits) & (s >= np.maximum(dials.soft_members, 0.5 * size))
     hit_bits = np.clip(hit_bits, 0.0, np.array([k.cap for k in index.kinds])[kind[hit]])
     speaks = ~_alone(index, who[hit], kind[hit], n_front) & ~swallowed(index.kinds, who[hit], kind[hit], hit_bits > 0)
     hit_bits = np.where(speaks, hit_bits, 0.0)
@@ -299,8 +299,8 @@ def _counts(
 
 
 def _used_together(index: Incidence, rows: IntArray, own: IntArray, inside: BoolArray) -> BoolArray:
-    """Whether a member used the row's value within three days of the account's own use; False where no time is
-    known.""" timed = own[~np.isnan(index.use_first[own])]
+    """Whether a member used the row's value within three days of the account's own use; False where no time is known."""
+    timed = own[~np.isnan(index.use_first[own])]
     if not len(timed):
         return np.zeros(len(rows), dtype=bool)
     axis = index.value.astype(float) * AXIS_STRIDE_H

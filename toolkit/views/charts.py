@@ -2,17 +2,20 @@
 
 Each function takes a table and returns an Altair chart; the caller wraps it with
 :func:`toolkit.views.blocks.show_chart` and a caption. Colours are those of Okabe & Ito 2008, told apart by colour-blind
-readers; bands are also told apart by shape or order.
+readers; what a colour says is also said by shape, place or order. Values appear under the names of
+:class:`toolkit.views.names.Names`; text from data is made visible before it is drawn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from toolkit.errors import InputError
+from toolkit.errors import InputError, visible
+from toolkit.views.names import Names
+from toolkit.views.words import short_names
 
 if TYPE_CHECKING:
     import altair as alt
@@ -39,22 +42,26 @@ PALETTE = {
     "grey": "#767676",
 }
 _ORDER = [PALETTE[name] for name in ("blue", "orange", "green", "red", "purple", "sky", "grey")]
-_WIDTH = 760
 _WEEK = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MOST_LANES = 60
 
 
 def style(chart: Any) -> Any:
-    """Put the one theme on a finished chart."""
-    font = "system-ui, sans-serif"
+    """Put the one theme on a finished chart: as wide as its place, quiet axes, the legend above."""
+    font = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
     return (
-        chart.configure(font=font, background="transparent", padding=6)
+        chart.configure(font=font, background="transparent", padding=4)
         .configure_view(stroke=None)
         .configure_axis(
-            gridColor="#8883", labelColor="#555", titleColor="#555", titleFontWeight="normal", labelLimit=260
+            gridColor="#8884", domainColor="#8888", tickColor="#8888", labelColor="#555", titleColor="#555",
+            titleFontWeight="normal", labelFontSize=11, titleFontSize=11, labelLimit=230,
         )
-        .configure_legend(labelColor="#555", titleColor="#555", titleFontWeight="normal", labelLimit=260)
+        .configure_legend(
+            labelColor="#555", titleColor="#555", titleFontWeight="normal", labelFontSize=12, titleFontSize=12,
+            labelLimit=260, orient="top", direction="horizontal",
+        )
         .configure_range(category=_ORDER)
-    )
+    )  # fmt: skip
 
 
 def _altair() -> Any:
@@ -64,7 +71,12 @@ def _altair() -> Any:
 
 
 def _time_axis(alt: Any, field: str, title: str) -> Any:
-    return alt.X(f"{field}:T", scale=alt.Scale(type="utc"), title=f"{title} (UTC)")
+    return alt.X(
+        f"{field}:T",
+        scale=alt.Scale(type="utc"),
+        title=f"{title} (UTC)",
+        axis=alt.Axis(tickCount=8, labelOverlap=True, labelFlush=True),
+    )
 
 
 def _iso(frame: pl.DataFrame, *columns: str) -> pl.DataFrame:
@@ -72,8 +84,13 @@ def _iso(frame: pl.DataFrame, *columns: str) -> pl.DataFrame:
     return frame.with_columns(pl.col(c).dt.strftime("%Y-%m-%dT%H:%M:%S.%3fZ") for c in columns)
 
 
+def _said(column: str, form: str = "%Y-%m-%d %H:%M") -> pl.Expr:
+    """A time as a tooltip says it."""
+    return pl.col(column).dt.strftime(form) + " UTC"
+
+
 def draw_expansion(expansion: pl.DataFrame) -> alt.LayerChart:
-    """Draw the frontier: accounts found after each round against the estimated precision.
+    """Draw how the set grew: accounts after each round, and what share of those found is expected to be right.
 
     Parameters
     ----------
@@ -94,64 +111,120 @@ def draw_expansion(expansion: pl.DataFrame) -> alt.LayerChart:
     rounds = (
         expansion.filter("included")
         .group_by("round")
-        .agg(pl.len().alias("joined"), pl.col("precision_estimate").min().alias("precision"))
+        .agg(pl.len().alias("joined"), pl.col("precision_estimate").cast(pl.Float64).min().alias("precision"))
         .sort("round")
-        .with_columns(pl.col("joined").cum_sum().alias("accounts"))
+        .with_columns(
+            pl.col("joined").cum_sum().alias("accounts"),
+            pl.when(pl.col("round") == 0)
+            .then(pl.lit("seeds"))
+            .otherwise(pl.format("round {}", "round"))
+            .alias("name"),
+            pl.when(pl.col("precision").is_not_null())
+            .then(pl.format("{} %", (100 * pl.col("precision")).round(1)))
+            .otherwise(pl.lit(""))
+            .alias("percent"),
+        )
     )
-    base = alt.Chart(rounds).encode(x=alt.X("round:O", title="round", axis=alt.Axis(labelAngle=0)))
-    bars = base.mark_bar(color=PALETTE["sky"], size=28).encode(
-        y=alt.Y("accounts:Q", title="accounts so far"), tooltip=["round:O", "joined:Q", "accounts:Q", "precision:Q"]
+    tips = [
+        alt.Tooltip("name:N", title="step"),
+        alt.Tooltip("joined:Q", title="joined"),
+        alt.Tooltip("accounts:Q", title="accounts so far"),
+        alt.Tooltip("percent:N", title="expected to be right"),
+    ]
+    base = alt.Chart(rounds).encode(
+        x=alt.X("name:N", sort=None, title=None, axis=alt.Axis(labelAngle=0, labelOverlap=True)), tooltip=tips
     )
-    line = base.mark_line(color=PALETTE["red"], point={"filled": True, "color": PALETTE["red"]}).encode(
-        y=alt.Y("precision:Q", title="estimated precision", scale=alt.Scale(domain=[0, 1]))
+    bars = base.mark_bar(color=PALETTE["sky"], size=26).encode(
+        y=alt.Y("accounts:Q", title="accounts so far", axis=alt.Axis(tickMinStep=1, tickCount=6))
     )
-    return style(alt.layer(bars, line).resolve_scale(y="independent").properties(width=_WIDTH - 80, height=200))
+    counts = base.mark_text(dy=-6, fontSize=11, color="#444").encode(y="accounts:Q", text="accounts:Q")
+    line = (
+        base.transform_filter(alt.FieldValidPredicate(field="precision", valid=True))
+        .mark_line(color=PALETTE["red"], point={"filled": True, "color": PALETTE["red"], "size": 45})
+        .encode(
+            y=alt.Y(
+                "precision:Q",
+                title="share expected to be right",
+                scale=alt.Scale(domain=[0, 1]),
+                axis=alt.Axis(format="%", grid=False, titleColor=PALETTE["red"], tickCount=5),
+            )
+        )
+    )
+    return style(
+        alt.layer(alt.layer(bars, counts), line)
+        .resolve_scale(y="independent")
+        .properties(width="container", height=210)
+    )
 
 
-def draw_waterfall(steps: pl.DataFrame) -> alt.Chart:
+def draw_waterfall(steps: pl.DataFrame, names: Names | None = None) -> alt.LayerChart:
     """Draw what spoke for one link, step by step.
 
     Parameters
     ----------
     steps : polars.DataFrame
         ``LinkExplanation.table``: step, kind, value, bits, total.
+    names : Names, optional
+        What values are called; by default by themselves.
 
     Returns
     -------
-    altair.Chart
+    altair.LayerChart
 
     Examples
     --------
-    >>> frame = pl.DataFrame({"step": ["prior", "value"], "kind": [None, "ip"], "value": [None, "x"],
+    >>> frame = pl.DataFrame({"step": ["prior", "value"], "kind": [None, "ip"], "value": [None, "192.0.2.1"],
     ...                       "bits": [-13.0, 9.0], "total": [-13.0, -4.0]})
-    >>> draw_waterfall(frame).to_dict()["mark"]["type"]
-    'bar'
+    >>> [row["label"] for row in draw_waterfall(frame).to_dict()["datasets"].popitem()[1]]
+    ['before any evidence', 'IP address 192.0.2.1', 'sum']
     """
     alt = _altair()
-    rows = steps.with_row_index("order").with_columns(
-        (pl.col("total") - pl.col("bits")).alias("start"),
-        pl.when(pl.col("step") == "value")
-        .then(pl.format("{} {}", "kind", pl.col("value").str.slice(0, 24)))
-        .otherwise("step")
-        .alias("label"),
-        pl.when(pl.col("bits") >= 0).then(pl.lit("for")).otherwise(pl.lit("against")).alias("speaks"),
+    call = names or Names("none")
+    words = {"prior": "before any evidence", "dependence": "counted twice, taken back"}
+    rows = steps.select("step", "kind", "value", "bits", "total").to_dicts()
+    drawn = [
+        {
+            "label": call.full(row["kind"], row["value"], 26) if row["step"] == "value" else words[row["step"]],
+            "start": row["total"] - row["bits"],
+            "end": row["total"],
+            "said": f"{row['bits']:+.1f}",
+            "speaks": "for" if row["bits"] >= 0 else "against",
+        }
+        for row in rows
+    ]
+    if rows:
+        total = rows[-1]["total"]
+        drawn.append({"label": "sum", "start": 0.0, "end": total, "said": f"{total:+.1f}", "speaks": "sum"})
+    schema = {"label": pl.String, "start": pl.Float64, "end": pl.Float64, "said": pl.String, "speaks": pl.String}
+    table = _told_apart(pl.DataFrame(drawn, schema=schema), "label").with_columns(
+        pl.max_horizontal("start", "end").alias("right")
     )
-    chart = (
-        alt.Chart(rows)
-        .mark_bar()
-        .encode(
-            y=alt.Y("label:N", sort=alt.EncodingSortField("order"), title=None),
-            x=alt.X("start:Q", title="bits"),
-            x2="total:Q",
-            color=alt.Color(
-                "speaks:N",
-                title=None,
-                scale=alt.Scale(domain=["for", "against"], range=[PALETTE["blue"], PALETTE["red"]]),
+    base = alt.Chart(table).encode(
+        y=alt.Y("label:N", sort=None, title=None),
+        tooltip=[alt.Tooltip("label:N", title="step"), alt.Tooltip("said:N", title="bits")],
+    )
+    bars = base.mark_bar(height=13).encode(
+        x=alt.X("start:Q", title="bits: each one doubles the odds that one person runs both"),
+        x2="end:Q",
+        color=alt.Color(
+            "speaks:N",
+            title=None,
+            legend=None,
+            scale=alt.Scale(
+                domain=["for", "against", "sum"], range=[PALETTE["blue"], PALETTE["red"], PALETTE["grey"]]
             ),
-            tooltip=["label:N", "bits:Q", "total:Q"],
-        )
+        ),
     )
-    return style(chart.properties(width=_WIDTH - 220, height={"step": 22}))
+    texts = base.mark_text(align="left", dx=5, fontSize=11, color="#444").encode(x="right:Q", text="said:N")
+    return style(alt.layer(bars, texts).properties(width="container", height={"step": 21}))
+
+
+def _told_apart(table: pl.DataFrame, column: str) -> pl.DataFrame:
+    """Number labels that come twice: two values must never be drawn as one."""
+    again = pl.int_range(pl.len()).over(column)
+    return table.with_columns(
+        pl.when(again > 0).then(pl.format("{} ({})", column, again + 1)).otherwise(column).alias(column)
+    )
 
 
 def draw_arrivals(first_seen: pl.DataFrame, every: str = "1d") -> alt.Chart:
@@ -176,33 +249,45 @@ def draw_arrivals(first_seen: pl.DataFrame, every: str = "1d") -> alt.Chart:
     'bar'
     """
     alt = _altair()
-    bins = _iso(
+    bins = (
         first_seen.with_columns(pl.col("first_at").dt.truncate(every).alias("bin_at"))
         .group_by("bin_at", "group")
         .agg(pl.len().alias("accounts"))
-        .sort("bin_at", "group"),
-        "bin_at",
+        .sort("bin_at", "group")
+        .with_columns(pl.col("bin_at").dt.offset_by(every).alias("bin_end_at"), _said("bin_at").alias("from"))
     )
+    groups = first_seen.get_column("group").unique(maintain_order=True).to_list()
     chart = (
-        alt.Chart(bins)
+        alt.Chart(_iso(bins, "bin_at", "bin_end_at"))
         .mark_bar(binSpacing=1)
         .encode(
-            x=_time_axis(alt, "bin_at", f"first seen, per {every}"),
-            y=alt.Y("accounts:Q", title="accounts"),
-            color=alt.Color("group:N", title=None),
-            tooltip=["bin_at:N", "group:N", "accounts:Q"],
+            x=_time_axis(alt, "bin_at", f"first seen, per {_duration(every)}"),
+            x2="bin_end_at:T",
+            y=alt.Y("accounts:Q", title="accounts", axis=alt.Axis(tickMinStep=1, tickCount=5)),
+            color=alt.Color("group:N", title=None, scale=alt.Scale(domain=groups, range=_ORDER[: len(groups)])),
+            tooltip=[
+                alt.Tooltip("from:N", title="from"),
+                alt.Tooltip("group:N", title="who"),
+                alt.Tooltip("accounts:Q", title="accounts"),
+            ],
         )
     )
-    return style(chart.properties(width=_WIDTH, height=150))
+    return style(chart.properties(width="container", height=150))
 
 
-def draw_lift(lift: pl.DataFrame, limit: int = 15) -> alt.LayerChart:
+def _duration(every: str) -> str:
+    return {"1m": "minute", "1h": "hour", "1d": "day", "1w": "week"}.get(every, every)
+
+
+def draw_lift(lift: pl.DataFrame, names: Names | None = None, limit: int = 15) -> alt.LayerChart:
     """Draw how much more common values are in the set than among controls, with the 95 % interval of the set's share.
 
     Parameters
     ----------
     lift : polars.DataFrame
         As :func:`toolkit.linking.lift.find_lift` returns it.
+    names : Names, optional
+        What values are called; by default by themselves.
     limit : int
         Values drawn, best first.
 
@@ -218,31 +303,65 @@ def draw_lift(lift: pl.DataFrame, limit: int = 15) -> alt.LayerChart:
     'LayerChart'
     """
     alt = _altair()
-    rows = lift.head(limit).with_columns(pl.format("{} {}", "kind", pl.col("value").str.slice(0, 26)).alias("label"))
-    base = alt.Chart(rows).encode(
-        y=alt.Y("label:N", sort=rows.get_column("label").to_list(), title=None),
-        tooltip=["kind:N", "value:N", "in_set:Q", "share:Q", "in_controls:Q", "control_share:Q", "lift:Q"],
+    call = names or Names("none")
+    best = lift.head(limit)
+    labels = [call.full(kind, value, 26) for kind, value in best.select("kind", "value").rows()]
+    figures = ("share", "low", "high", "control_share", "in_set", "in_controls", "lift")
+    rows = _told_apart(best.select(figures).with_columns(pl.Series("label", labels, dtype=pl.String)), "label")
+    both = pl.concat(
+        [
+            rows.with_columns(pl.lit("the set").alias("who"), pl.col("share").alias("at")),
+            rows.with_columns(pl.lit("controls").alias("who"), pl.col("control_share").alias("at")),
+        ]
     )
-    share = alt.X(
-        "low:Q",
-        title="share of accounts (blue: the set, 95 % interval; grey: controls)",
-        scale=alt.Scale(domain=[0, 1]),
+    colours = alt.Scale(domain=["the set", "controls"], range=[PALETTE["blue"], PALETTE["orange"]])
+    tips = [
+        alt.Tooltip("label:N", title="value"),
+        alt.Tooltip("in_set:Q", title="accounts of the set"),
+        alt.Tooltip("share:Q", title="share of the set", format=".1%"),
+        alt.Tooltip("in_controls:Q", title="controls"),
+        alt.Tooltip("control_share:Q", title="share of controls", format=".1%"),
+        alt.Tooltip("lift:Q", title="times as common", format=".1f"),
+    ]
+    y = alt.Y("label:N", sort=None, title=None)
+    spans = (
+        alt.Chart(rows)
+        .mark_rule(color=PALETTE["blue"], strokeWidth=2)
+        .encode(
+            y=y,
+            x=alt.X(
+                "low:Q",
+                title="share of accounts (line: 95 % interval)",
+                scale=alt.Scale(domain=[0, 1]),
+                axis=alt.Axis(format="%"),
+            ),
+            x2="high:Q",
+            tooltip=tips,
+        )
     )
-    spans = base.mark_rule(color=PALETTE["blue"], strokeWidth=2).encode(x=share, x2="high:Q")
-    points = base.mark_point(color=PALETTE["blue"], filled=True, size=60, opacity=1).encode(x="share:Q")
-    controls = base.mark_tick(color=PALETTE["grey"], thickness=3, height=13).encode(x="control_share:Q")
-    return style(alt.layer(spans, points, controls).properties(width=_WIDTH - 230, height={"step": 20}))
+    points = (
+        alt.Chart(both)
+        .mark_point(filled=True, opacity=1, size=70)
+        .encode(
+            y=y,
+            x="at:Q",
+            color=alt.Color("who:N", title=None, scale=colours),
+            shape=alt.Shape(
+                "who:N", title=None, scale=alt.Scale(domain=["the set", "controls"], range=["circle", "diamond"])
+            ),
+            tooltip=tips,
+        )
+    )
+    return style(alt.layer(spans, points).properties(width="container", height={"step": 20}))
 
 
-def draw_hours(events: pl.DataFrame, title: str = "events") -> alt.Chart:
+def draw_hours(events: pl.DataFrame) -> alt.Chart:
     """Draw the hours of the week in which events happened.
 
     Parameters
     ----------
     events : polars.DataFrame
         With ``event_at`` (UTC).
-    title : str
-        What is counted.
 
     Returns
     -------
@@ -256,35 +375,52 @@ def draw_hours(events: pl.DataFrame, title: str = "events") -> alt.Chart:
     'rect'
     """
     alt = _altair()
-    cells = (
+    counted = (
         events.select(pl.col("event_at").dt.weekday().alias("weekday"), pl.col("event_at").dt.hour().alias("hour"))
         .group_by("weekday", "hour")
         .agg(pl.len().alias("n"))
-        .sort("weekday", "hour")
-        .with_columns(pl.col("weekday").replace_strict(dict(enumerate(_WEEK, 1)), return_dtype=pl.String).alias("day"))
+    )
+    week = pl.DataFrame({"weekday": range(1, 8)}, schema={"weekday": pl.Int8}).join(
+        pl.DataFrame({"hour": range(24)}, schema={"hour": pl.Int8}), how="cross"
+    )
+    cells = (
+        week.join(counted, on=["weekday", "hour"], how="left", maintain_order="left")
+        .with_columns(
+            pl.col("n").fill_null(0),
+            pl.col("weekday").replace_strict(dict(enumerate(_WEEK, 1)), return_dtype=pl.String).alias("day"),
+        )
+        .select("day", "hour", "n")
     )
     chart = (
         alt.Chart(cells)
-        .mark_rect()
+        .mark_rect(stroke="#8883", strokeWidth=0.5)
         .encode(
-            x=alt.X(
-                "hour:O",
-                title="hour of day (UTC)",
-                axis=alt.Axis(labelAngle=0),
-                scale=alt.Scale(domain=list(range(24))),
-            ),
+            x=alt.X("hour:O", title="hour of day (UTC)", axis=alt.Axis(labelAngle=0)),
             y=alt.Y("day:O", title=None, scale=alt.Scale(domain=list(_WEEK))),
-            color=alt.Color("n:Q", title=title, scale=alt.Scale(scheme="blues")),
-            tooltip=["day:N", "hour:O", "n:Q"],
+            color=alt.Color("n:Q", title="events", scale=alt.Scale(scheme="blues", domainMin=0)),
+            tooltip=[
+                alt.Tooltip("day:N", title="day"),
+                alt.Tooltip("hour:O", title="hour (UTC)"),
+                alt.Tooltip("n:Q", title="events"),
+            ],
         )
     )
-    return style(chart.properties(width=_WIDTH - 100, height=150))
+    return style(chart.properties(width="container", height=150))
+
+
+_MARKS: Mapping[str, tuple[str, str, str]] = {
+    "signup": ("sign-up", "triangle-up", PALETTE["green"]),
+    "payment": ("payment", "circle", PALETTE["orange"]),
+    "label": ("policy label", "cross", PALETTE["red"]),
+    "enforcement": ("enforcement", "diamond", PALETTE["purple"]),
+}
+"""Rare events that a reader looks for, by the first word of the verb; everything else is activity."""
 
 
 def draw_swimlanes(
-    events: pl.DataFrame, lanes: Sequence[str], *, bins: int = 120, labels: dict[str, str] | None = None
-) -> alt.Chart:
-    """Draw accounts as lanes and their events as ticks, binned before they are drawn.
+    events: pl.DataFrame, lanes: Sequence[str], *, seeds: Sequence[str] = (), bins: int = 120
+) -> alt.LayerChart:
+    """Draw accounts as lanes: activity as a band, binned before it is drawn, and rare events as marks on it.
 
     Parameters
     ----------
@@ -292,65 +428,108 @@ def draw_swimlanes(
         Contract ``Events``.
     lanes : sequence of str
         Accounts in order from top to bottom; at most 60.
+    seeds : sequence of str
+        Lanes to mark with a star.
     bins : int
         Bins across the whole span.
-    labels : dict of str to str, optional
-        What to write beside each lane; the id by default.
 
     Returns
     -------
-    altair.Chart
+    altair.LayerChart
 
     Raises
     ------
     InputError
-        If there are more than 60 lanes.
+        If there are too many lanes, or none of them has an event.
 
     Examples
     --------
     >>> from datetime import UTC, datetime
-    >>> frame = pl.DataFrame({"account_id": ["a"], "event": ["login"], "event_at": [datetime(2026, 1, 5, tzinfo=UTC)]})
-    >>> draw_swimlanes(frame, ["a"]).to_dict()["mark"]["type"]
-    'bar'
+    >>> frame = pl.DataFrame({"account_id": ["a"], "event_at": [datetime(2026, 1, 5, tzinfo=UTC)], "event": ["auth.login"]})
+    >>> type(draw_swimlanes(frame, ["a"])).__name__
+    'LayerChart'
     """
-    if len(lanes) > 60:
-        raise InputError(f"a picture holds 60 lanes, {len(lanes)} were asked for: choose the accounts that matter")
-    alt = _altair()
+    if len(lanes) > _MOST_LANES:
+        raise InputError(f"{_MOST_LANES} lanes can be read; found {len(lanes)}: choose, and say in the caption what was left out")
     shown = events.filter(pl.col("account_id").is_in(list(lanes)))
-    span = shown.select((pl.col("event_at").max() - pl.col("event_at").min()).dt.total_seconds()).item() or 0
+    if shown.is_empty():
+        raise InputError(f"none of the {len(lanes)} lanes has an event: draw lanes only where there are events")
+    alt = _altair()
+    span = shown.select((pl.col("event_at").max() - pl.col("event_at").min()).dt.total_seconds()).item()
     width = max(60, int(span / max(1, bins)))
-    names = labels or {}
+    label = {lane: name + (" ★" if lane in set(seeds) else "") for lane, name in short_names(lanes, 18).items()}
+    order = [label[lane] for lane in lanes]
     group = pl.col("event").str.split(".").list.first()
+    named = shown.select(
+        "event_at", "event", group.alias("group"), pl.col("account_id").replace_strict(label).alias("lane")
+    )
     cells = (
-        shown.with_columns(pl.col("event_at").dt.truncate(f"{width}s").alias("bin_at"), group.alias("what"))
-        .group_by("account_id", "bin_at", "what")
-        .agg(pl.len().alias("n"))
-        .sort("account_id", "bin_at", "what")
+        named.with_columns(pl.col("event_at").dt.truncate(f"{width}s").alias("bin_at"))
+        .group_by("lane", "bin_at")
+        .agg(pl.len().alias("n"), pl.col("event").unique().sort().alias("verbs"))
+        .sort("lane", "bin_at")
         .with_columns(
             (pl.col("bin_at") + pl.duration(seconds=width)).alias("bin_end_at"),
-            pl.col("account_id").replace(names).alias("lane"),
+            _said("bin_at").alias("from"),
+            pl.col("verbs").list.join(", ").alias("what"),
         )
+        .drop("verbs")
     )
-    chart = (
+    cells = cells.with_columns(pl.Series("what", [visible(text, 90) for text in cells["what"]], dtype=pl.String))
+    y = alt.Y("lane:N", sort=order, title=None, scale=alt.Scale(domain=order))
+    bands = (
         alt.Chart(_iso(cells, "bin_at", "bin_end_at"))
-        .mark_bar(height=9)
+        .mark_bar(height=11, color=PALETTE["sky"])
         .encode(
-            x=_time_axis(alt, "bin_at", f"bins of {_words(width)}"),
+            x=_time_axis(alt, "bin_at", f"each band is {_words(width)} wide"),
             x2="bin_end_at:T",
-            y=alt.Y("lane:N", sort=[names.get(lane, lane) for lane in lanes], title=None),
-            color=alt.Color("what:N", title="event"),
-            opacity=alt.Opacity(
-                "n:Q", title="events per bin", scale=alt.Scale(type="log", range=[0.35, 1]), legend=None
-            ),
-            tooltip=["lane:N", "what:N", "bin_at:N", "n:Q"],
+            y=y,
+            opacity=alt.Opacity("n:Q", scale=alt.Scale(type="log", range=[0.35, 1]), legend=None),
+            tooltip=[
+                alt.Tooltip("lane:N", title="account"),
+                alt.Tooltip("from:N", title="from"),
+                alt.Tooltip("n:Q", title="events"),
+                alt.Tooltip("what:N", title="what"),
+            ],
         )
-        .add_params(alt.selection_interval(encodings=["x"], bind="scales", name="pan"))
     )
-    return style(chart.properties(width=_WIDTH - 160, height={"step": 15}))
+    known = [name for name in _MARKS if name in set(named.get_column("group").to_list())]
+    rare = named.filter(pl.col("group").is_in(known)).sort("event_at", "lane", "event")
+    rare = rare.with_columns(
+        _said("event_at", "%Y-%m-%d %H:%M:%S").alias("at"),
+        pl.col("group").replace_strict({name: _MARKS[name][0] for name in known}, return_dtype=pl.String).alias("mark"),
+        pl.Series("what", [visible(text, 90) for text in rare["event"]], dtype=pl.String),
+    )
+    domain = [_MARKS[name][0] for name in known]
+    marks = (
+        alt.Chart(_iso(rare.select("event_at", "lane", "at", "mark", "what"), "event_at"))
+        .mark_point(filled=True, opacity=1, size=55, stroke="white", strokeWidth=0.6)
+        .encode(
+            x=_time_axis(alt, "event_at", f"each band is {_words(width)} wide"),
+            y=y,
+            color=alt.Color(
+                "mark:N", title=None, scale=alt.Scale(domain=domain, range=[_MARKS[name][2] for name in known])
+            ),
+            shape=alt.Shape(
+                "mark:N", title=None, scale=alt.Scale(domain=domain, range=[_MARKS[name][1] for name in known])
+            ),
+            tooltip=[
+                alt.Tooltip("lane:N", title="account"),
+                alt.Tooltip("at:N", title="at"),
+                alt.Tooltip("what:N", title="what"),
+            ],
+        )
+    )
+    parts = [bands, marks] if known else [bands]
+    parts[0] = parts[0].add_params(
+        alt.selection_interval(encodings=["x"], bind="scales", name="pan", zoom="wheel![event.ctrlKey]")
+    )
+    return style(alt.layer(*parts).properties(width="container", height={"step": 17}))
 
 
 def _words(seconds: int) -> str:
-    for size, word in ((86_400, "d"), (3_600, "h"), (60, "min")):
+    for size, word in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
         if seconds >= size:
-            return f"{seconds / size:.3g} {word}"
-    return f"{seconds} s"
+            number = f"{seconds / size:.1f}".removesuffix(".0")
+            return f"{number} {word}" + ("" if number == "1" else "s")
+    return f"{seconds} seconds"

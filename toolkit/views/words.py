@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
+
+from toolkit.errors import visible
 
 __all__ = ["count_of", "join_words", "say_family", "say_kind", "short_names"]
 
@@ -59,6 +61,10 @@ def say_family(family: str) -> str:
     return _FAMILIES.get(family, family.replace("_", " "))
 
 
+_WIDEST: Final = 48
+"""Longer than this no label is; names that differ only in their middle are then numbered."""
+
+
 def count_of(number: int, one: str, many: str = "") -> str:
     """Return a number with its noun.
 
@@ -82,37 +88,48 @@ def join_words(words: Iterable[str]) -> str:
     return " and ".join([", ".join(said[:-1]), said[-1]]) if len(said) > 1 else "".join(said)
 
 
-def short_names(names: Sequence[str], width: int = 16) -> dict[str, str]:
-    """Shorten names in their middle, never so far that two of them look the same.
+def short_names(names: Iterable[str], width: int = 16) -> dict[str, str]:
+    """Make names visible and shorten them in their middle, never so that two of them look the same.
 
     Parameters
     ----------
-    names : sequence of str
-        Whole names.
+    names : iterable of str
+        Whole names, as the data have them.
     width : int
         Characters to aim for.
 
     Returns
     -------
     dict of str to str
-        Whole name to short name.
+        Whole name to short name, all different.
 
     Examples
     --------
     >>> short_names(["acct_1111111111111111", "acct_1111111111111112", "bo"], 12)
     {'acct_1111111111111111': 'acct_1…11111', 'acct_1111111111111112': 'acct_1…11112', 'bo': 'bo'}
+    >>> list(short_names(["a" * 500 + "b" + "a" * 500, "a" * 500 + "c" + "a" * 500], 8).values())
+    ['aaaaaaaaaaaaaaaaaaaaaaaa…aaaaaaaaaaaaaaaaaaaaaaa', 'aaaaaaaaaaaaaaaaaaaaaaaa…aaaaaaaaaaaaaaaaaaaaaaa (2)']
     """
-    whole = sorted(set(names))
-    longest = max(map(len, whole), default=0)
-    while width < longest:
-        short = {name: _shorten(name, width) for name in whole}
-        if len(set(short.values())) == len(whole):
+    seen = {name: visible(name, len(name)) for name in sorted(set(names))}
+    while width < min(_WIDEST, max(map(len, seen.values()), default=0)):
+        short = {name: _shorten(shown, width) for name, shown in seen.items()}
+        if len(set(short.values())) == len(seen):
             return short
         width *= 2
-    return {name: name for name in whole}
+    return _numbered({name: _shorten(shown, _WIDEST) for name, shown in seen.items()})
 
 
 def _shorten(name: str, width: int) -> str:
     if len(name) <= width:
         return name
     return f"{name[: width // 2]}…{name[len(name) - (width - 1 - width // 2) :]}"
+
+
+def _numbered(short: dict[str, str]) -> dict[str, str]:
+    """Names that no shortening tells apart get a number."""
+    counts: dict[str, int] = {}
+    numbered = {}
+    for name, shown in short.items():
+        counts[shown] = counts.get(shown, 0) + 1
+        numbered[name] = shown if counts[shown] == 1 else f"{shown} ({counts[shown]})"
+    return numbered
