@@ -299,7 +299,7 @@ def _counts(
 
 
 def _used_together(index: Incidence, rows: IntArray, own: IntArray, inside: BoolArray) -> BoolArray:
-    """Whether a member used the row's value within three days of the account's own use; False where no time is known."""
+    """Whether a member used the row's value within three days of the account's own; False where no time is known."""
     timed = own[~np.isnan(index.use_first[own])]
     if not len(timed):
         return np.zeros(len(rows), dtype=bool)
