@@ -61,6 +61,9 @@ class Kind:
         Whether sharing it counts as one of the independent kinds a level asks for.
     min_shared : int
         Values two accounts must share before any of them counts: one co-share is worth nothing, repeats are.
+    declared : bool
+        The account names the tie itself (an employer, a promotion). Who shares it has an innocent reading that only a
+        person can rule out, so the tie keeps a link from counting as strong.
     """
 
     name: str
@@ -76,6 +79,7 @@ class Kind:
     sensitivity: int = 1
     corroborates: bool = True
     min_shared: int = 1
+    declared: bool = False
 
 
 def _kinds(*kinds: Kind) -> Mapping[str, Kind]:
@@ -97,12 +101,12 @@ KINDS: Final[Mapping[str, Kind]] = _kinds(
     Kind("email", "reg", "unique", 0.5, 3e-5, 12.0, 100, None, sensitivity=2),
     Kind("email_stem", "reg", "pool", 0.4, 1e-4, 8.0, 300, _DAY, nested_in="email", sensitivity=2),
     Kind("email_domain", "reg", "pool", 0.4, 1e-3, 4.0, 0, None, nested_in="email_stem", corroborates=False),
-    Kind("referral", "reg", "pool", 0.3, 1e-3, 6.0, 300, 7 * _DAY),
+    Kind("referral", "reg", "pool", 0.3, 1e-3, 6.0, 300, 7 * _DAY, declared=True),
     Kind("ip", "net", "pool", 0.4, 1e-4, 10.0, 60, _DAY, 72.0, sensitivity=2),
     Kind("ip_prefix", "net", "pool", 0.5, 1e-3, 4.0, 0, _DAY, 72.0, nested_in="ip", corroborates=False),
     Kind("asn", "net", "pool", 0.5, 1e-3, 3.0, 0, None, nested_in="ip_prefix", corroborates=False),
     Kind("country", "net", "pool", 0.5, 1e-2, 2.0, 0, None, nested_in="asn", corroborates=False),
-    Kind("org", "org", "pool", 0.3, 1e-3, 6.0, 300, None, corroborates=False),
+    Kind("org", "org", "pool", 0.3, 1e-3, 6.0, 300, None, corroborates=False, declared=True),
     Kind("api_key", "key", "unique", 0.5, 1e-4, 10.0, 100, 30 * _DAY, sensitivity=3),
     Kind("prompt_template", "text", "pool", 0.4, 1e-4, 10.0, 100, 7 * _DAY, sensitivity=1),
     Kind("prompt_text", "text", "pool", 0.4, 1e-4, 10.0, 100, 7 * _DAY, nested_in="prompt_template", sensitivity=3),

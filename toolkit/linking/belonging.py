@@ -183,7 +183,9 @@ def _score_once(
     speaks = ~_alone(index, who[hit], kind[hit], n_front) & ~swallowed(index.kinds, who[hit], kind[hit], hit_bits > 0)
     hit_bits = np.where(speaks, hit_bits, 0.0)
 
-    together = _used_together(index, rows[hit], own, inside[who[hit]])
+    declared = np.array([k.declared for k in index.kinds])[kind[hit]] & (s >= 0.5 * (size - inside[who[hit]]))
+    openly = np.bincount(who[hit][declared], minlength=n_front) > 0
+    together = _used_together(index, rows[hit], own, inside[who[hit]]) & ~openly[who[hit]]
     families, reasons, exclusive, behaviour = _add_up(
         index, who[hit], value[hit], kind[hit], hit_bits, soft, together, n_front, dials
     )

@@ -251,7 +251,8 @@ def level_of(
     reasons : int64 array
         Independent families that speak.
     exclusive : bool array
-        Whether a rare value made for one person is shared, at the same time.
+        Whether a rare value made for one person is shared, at the same time, and no tie that the accounts name
+        themselves (an employer, a promotion) explains it.
     behaviour : bool array
         Whether what the accounts *do* agrees (text, synchrony).
     probable : float
@@ -336,7 +337,8 @@ def links_table(index: Incidence, shared: Shared, *, min_probability: float, par
     acts = np.array([k.family in ("text", "behav") for k in index.kinds])
     at_cap = shared.bits >= 0.75 * np.array([k.cap for k in index.kinds])[kind]
     together = _hours_apart(index, shared.left, shared.right) <= 72.0
-    exclusive = _any_row(shared.pair, unique[kind] & at_cap & together, len(bits))
+    declared = _any_row(shared.pair, np.array([k.declared for k in index.kinds])[kind], len(bits))
+    exclusive = _any_row(shared.pair, unique[kind] & at_cap & together, len(bits)) & ~declared
     behaviour = _any_row(shared.pair, acts[kind] & (shared.bits >= FAMILY_SPEAKS), len(bits))
     reasons = count_reasons(index.kinds, shared.pair, kind, shared.value, shared.bits, len(bits))
     names = family_names(index.kinds)
