@@ -1,7 +1,7 @@
 """The command line: a thin skin over the same functions.
 
-Exit codes: 0 done, 1 the run failed, 2 the call was wrong. What is wrong goes to standard error, with what was found and
-what to do.
+Exit codes: 0 done, 1 the run failed, 2 the call was wrong. What is wrong goes to standard error, with what was found
+and what to do.
 """
 
 from __future__ import annotations
@@ -102,20 +102,19 @@ def link(data: Path, out: Path, mapping: Path | None) -> None:
 def expand(data: Path, seeds: tuple[str, ...], out: Path, mapping: Path | None) -> None:
     """Grow the set that the seeds belong to, with a reason for everyone in and out."""
     from toolkit.linking.expand import expand_from_seeds
-    from toolkit.linking.hubs import find_hubs
-    from toolkit.linking.score import link_accounts
+    from toolkit.linking.hubs import link_with_hubs
 
     dataset, observations = _observe(data, mapping)
     found = expand_from_seeds(observations, seeds, kinds=dataset.kinds, progress=_say)
-    links = link_accounts(observations, kinds=dataset.kinds, accounts=found.get_column("account_id").to_list())
-    _write(out, expansion=found, links=links, hubs=find_hubs(observations, kinds=dataset.kinds))
+    near = found.get_column("account_id").to_list()
+    links, hubs = link_with_hubs(observations, kinds=dataset.kinds, accounts=near)
+    _write(out, expansion=found, links=links, hubs=hubs)
     present = found.filter(
         found["account_id"].is_in(list(seeds)) & ~found["reason"].str.starts_with("seed does not occur")
     )
     _say(f"{present.height} of {len(set(seeds))} seeds occur in these data.")
-    _say(
-        f"{int(found['included'].sum()):,} accounts belong, seeds included; {int((~found['included']).sum()):,} left out with reasons."
-    )
+    belong = int(found["included"].sum())
+    _say(f"{belong:,} accounts belong, seeds included; {found.height - belong:,} left out with reasons.")
 
 
 @cli.command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -56,6 +56,7 @@ def link_with_hubs(
     min_probability: float = 0.01,
     max_pairs: int = MAX_PAIRS,
     partners: float = PRIOR_PARTNERS,
+    accounts: Sequence[str] | None = None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Link accounts and list the hubs in one pass; see :func:`link_accounts` and :func:`find_hubs`.
 
@@ -70,7 +71,7 @@ def link_with_hubs(
     index = build_incidence(observations, kinds)
     a, b, used = propose(index, max_pairs)
     shared, trust = corroborate(index, weigh(index, a, b))
-    links = links_table(index, shared, min_probability=min_probability, partners=partners)
+    links = links_table(index, shared, min_probability=min_probability, partners=partners, accounts=accounts)
     return links, _hubs(index, used, trust)
 
 

@@ -66,9 +66,7 @@ class Shared:
     trust: FloatArray
 
 
-def propose(
-    index: Incidence, max_pairs: int = MAX_PAIRS, among: IntArray | None = None
-) -> tuple[IntArray, IntArray, BoolArray]:
+def propose(index: Incidence, max_pairs: int = MAX_PAIRS) -> tuple[IntArray, IntArray, BoolArray]:
     """Name the pairs worth weighing: accounts that meet on a value with few holders.
 
     Parameters
@@ -76,8 +74,6 @@ def propose(
     index : Incidence
     max_pairs : int
         Pairs proposed at most, counted with repeats; rarest values first.
-    among : int64 array, optional
-        Only pairs of these accounts; holders are still counted over everybody.
 
     Returns
     -------
@@ -87,24 +83,17 @@ def propose(
         By value code: whether the value proposed pairs.
     """
     ceiling = np.array([kind.max_holders for kind in index.kinds])[index.value_kind]
-    inside = np.ones(index.n_accounts, dtype=bool)
-    if among is not None:
-        inside[:] = False
-        inside[among] = True
-    mine = index.by_value[inside[index.account[index.by_value]]]  # incidences by value, then account
     holders = index.holders
-    meeting = np.bincount(index.value[mine], minlength=index.n_values)
-    start = np.concatenate(([0], np.cumsum(meeting)))
-    wanted = np.flatnonzero((meeting >= 2) & (holders <= ceiling) & ~index.placeholder)
+    wanted = np.flatnonzero((holders >= 2) & (holders <= ceiling) & ~index.placeholder)
     wanted = wanted[np.lexsort((wanted, holders[wanted]))]
-    cost = np.cumsum(meeting[wanted] * (meeting[wanted] - 1) // 2)
+    cost = np.cumsum(holders[wanted] * (holders[wanted] - 1) // 2)
     wanted = wanted[: int(np.searchsorted(cost, max_pairs, side="right"))]
     used = np.zeros(index.n_values, dtype=bool)
     used[wanted] = True
     proposed = []
-    for size in np.unique(meeting[wanted]):  # values of one size are a matrix: all their pairs at once
-        rows = start[wanted[meeting[wanted] == size]][:, None] + np.arange(size)
-        people = index.account[mine[rows]]
+    for size in np.unique(holders[wanted]):  # values of one size are a matrix: all their pairs at once
+        rows = index.value_start[wanted[holders[wanted] == size]][:, None] + np.arange(size)
+        people = index.account[index.by_value[rows]]
         i, j = np.triu_indices(size, 1)
         proposed.append((people[:, i] * index.n_accounts + people[:, j]).ravel())
     key = np.unique(np.concatenate(proposed)) if proposed else np.empty(0, dtype=np.int64)
@@ -298,7 +287,7 @@ def link_accounts(
     partners : float
         Expected linked partners per account: the prior.
     accounts : sequence of str, optional
-        Only links among these; how common a value is, is still judged over everybody.
+        Only links among these are returned; everything is judged over everybody.
 
     Returns
     -------
@@ -319,17 +308,29 @@ def link_accounts(
     [('a', 'b', 'L2', ['dev', 'pay'])]
     """
     index = build_incidence(observations, kinds)
-    among = None if accounts is None else np.unique(index.codes(list(accounts)))
-    a, b, _ = propose(index, max_pairs, None if among is None else among[among >= 0])
+    a, b, _ = propose(index, max_pairs)
     shared, _ = corroborate(index, weigh(index, a, b))
-    return links_table(index, shared, min_probability=min_probability, partners=partners)
+    return links_table(index, shared, min_probability=min_probability, partners=partners, accounts=accounts)
 
 
-def links_table(index: Incidence, shared: Shared, *, min_probability: float, partners: float) -> pl.DataFrame:
+def links_table(
+    index: Incidence,
+    shared: Shared,
+    *,
+    min_probability: float,
+    partners: float,
+    accounts: Sequence[str] | None = None,
+) -> pl.DataFrame:
     """Write weighed pairs as the contract ``Links``; see :func:`link_accounts`."""
     bits, families = combine(index, shared)
     p = probability(bits + prior_bits(index.n_accounts, partners))
-    kept = np.flatnonzero((p >= min_probability) & (bits > 0))
+    wanted = (p >= min_probability) & (bits > 0)
+    if accounts is not None:
+        inside = np.zeros(index.n_accounts + 1, dtype=bool)  # the last place is for ids that do not occur
+        inside[index.codes(list(accounts))] = True
+        inside[-1] = False
+        wanted &= inside[shared.a] & inside[shared.b]
+    kept = np.flatnonzero(wanted)
     if not len(kept):
         return empty(Links)
     kind = index.value_kind[shared.value]
