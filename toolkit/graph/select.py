@@ -41,7 +41,7 @@ def select_for_picture(
     Returns
     -------
     polars.DataFrame
-        Contract ``Observations``; every seed is in the picture if it holds one of the values. Order: that of the contract.
+        Contract ``Observations``, in its order. A seed that holds none of the values is not in the picture.
 
     Examples
     --------
@@ -73,6 +73,7 @@ def select_for_picture(
         .sort(["account_id", "bits", "kind", "value"], descending=[False, True, False, False])
         .group_by("account_id", maintain_order=True)
         .head(per_account)
+        .filter(pl.len().over("kind", "value") >= 2)  # a value that is left with one account ties nobody
         .select("account_id", "kind", "value")
     )
     return conform(observations, Observations).join(

@@ -1,15 +1,18 @@
 """What to propose, account by account: never by graph proximity alone, and with a list of whom to leave alone.
 
-The ladder and its evidence floors are in :class:`toolkit.model.confidence.Rung`. A link alone earns a reversible
-step; suspension and bans also ask for a violation of the account's own.
+The ladder and its evidence floors are in :class:`toolkit.model.confidence.Rung`. A link alone earns a reversible step,
+and step-up verification only where a value made for one person speaks (a card, a machine): who shares networks and
+texts alone is watched, not bothered. Suspension and bans also ask for a violation of the account's own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from typing import Any
 
 import polars as pl
 
+from toolkit.linking.combine import FAMILY_SPEAKS
 from toolkit.linking.innocent import READINGS
 from toolkit.model.case import Action
 from toolkit.model.confidence import Level, Rung
@@ -81,8 +84,8 @@ def find_violations(labels: pl.DataFrame | None, *, min_score: float = 0.9, min_
 _SEVERITY = {Rung.BAN: 5, Rung.SUSPEND: 4, Rung.VERIFY: 3, Rung.MONITOR: 2, Rung.NOTIFY: 1, Rung.NONE: 0}
 
 
-def _one(row: dict[str, object], violates: bool) -> Action | None:
-    level, families = Level(str(row["level"])), [str(f) for f in row["families"]]  # type: ignore[attr-defined] # a list column
+def _one(row: dict[str, Any], violates: bool) -> Action | None:
+    level, families = Level(str(row["level"])), [str(f) for f in row["families"]]
     reason = str(row["reason"])
     if not row["included"]:
         if float(str(row["probability"])) < _LEFT_ALONE and row["round"] != 0:
@@ -95,7 +98,7 @@ def _one(row: dict[str, object], violates: bool) -> Action | None:
         rung = Rung.BAN
     elif violates and level >= Level.L2:
         rung = Rung.SUSPEND
-    elif level >= Level.L2:
+    elif level >= Level.L2 and _exclusive(row["evidence"]):
         rung = Rung.VERIFY
     elif level >= Level.L1:
         rung = Rung.MONITOR
@@ -110,6 +113,11 @@ def _one(row: dict[str, object], violates: bool) -> Action | None:
         innocent_explanation=_innocent(families),
         own_violation=violates,
     )
+
+
+def _exclusive(evidence: Sequence[dict[str, Any]]) -> bool:
+    """Whether a value made for one person speaks; without one, a campus explains networks and texts alike."""
+    return any(item["regime"] == "unique" and item["bits"] >= FAMILY_SPEAKS for item in evidence)
 
 
 def _innocent(families: list[str]) -> str:

@@ -1,7 +1,7 @@
 """What made a report, so that it can be proved: inputs, parameters, code and outputs, each by its fingerprint.
 
-Nothing in the manifest depends on the clock, the machine or the folder: the same inputs and parameters under the same versions
-give the same manifest. When it ran is in ``run.json``, which the manifest does not cover.
+Nothing in the manifest depends on the clock, the machine or the folder: the same inputs and parameters under the same
+versions give the same manifest. When it ran is in ``run.json``, which the manifest does not cover.
 """
 
 from __future__ import annotations
@@ -24,7 +24,18 @@ MANIFEST_VERSION = "1.0"
 UNHASHED = frozenset({"manifest.json", "run.json"})
 """Files the manifest does not cover: itself, and the record of when the run happened."""
 
-_PACKAGES = ("polars", "numpy", "scipy", "duckdb", "dataframely", "graspologic-native", "networkx", "altair", "vl-convert-python", "papermill")  # fmt: skip
+_PACKAGES = (
+    "polars",
+    "numpy",
+    "scipy",
+    "duckdb",
+    "dataframely",
+    "graspologic-native",
+    "networkx",
+    "altair",
+    "vl-convert-python",
+    "papermill",
+)
 
 
 def package_versions() -> dict[str, str]:
@@ -77,7 +88,8 @@ def build_manifest(
     >>> from toolkit.model.tables import Ledger, empty
     >>> with tempfile.TemporaryDirectory() as d:
     ...     _ = (Path(d) / "a.txt").write_text("x")
-    ...     build_manifest(Path(d), template={"name": "t", "sha256": ""}, parameters={}, ledger=empty(Ledger))["outputs"][0]["file"]
+    ...     made = build_manifest(Path(d), template={"name": "t"}, parameters={}, ledger=empty(Ledger))
+    >>> made["outputs"][0]["file"]
     'a.txt'
     """
     inputs = [
@@ -88,7 +100,7 @@ def build_manifest(
     outputs = [
         {"file": path.name, "bytes": path.stat().st_size, "sha256": sha256_file(path)}
         for path in sorted(folder.iterdir())
-        if path.is_file() and path.name not in UNHASHED
+        if path.is_file() and path.name not in UNHASHED and not path.name.startswith(".")
     ]
     body = {
         "version": MANIFEST_VERSION,

@@ -119,7 +119,16 @@ def write_tables(tables: Mapping[str, pl.DataFrame], folder: Path, *, csv: bool 
     return written
 
 
-def write_case(case: Case, path: Path) -> None:
-    """Write the case as JSON: our lossless form, versioned."""
-    record = {"version": CASE_VERSION, "case": case.model_dump(mode="json")}
+def write_case(case: Case, path: Path, *, synthetic: bool = False) -> None:
+    """Write the case as JSON: our lossless form, versioned, marked where the data are made up.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as d:
+    ...     write_case(Case(case_id="C", seeds=["a"], purpose="p", analyst="k"), Path(d) / "case.json")
+    ...     sorted(json.loads((Path(d) / "case.json").read_text()))
+    ['case', 'synthetic', 'version']
+    """
+    record = {"version": CASE_VERSION, "synthetic": synthetic, "case": case.model_dump(mode="json")}
     path.write_text(json.dumps(record, indent=2, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,7 +1,7 @@
 """Analysis of competing hypotheses: what each reading predicts, and what the tables show.
 
-After Heuer 1999: a hypothesis is kept by what fails to contradict it, so the last column counts contradictions, not support.
-The marks come from figures by fixed rules; a person may disagree, and the figures are there to disagree with.
+After Heuer 1999: a hypothesis is kept by what fails to contradict it, so the last column counts contradictions, not
+support. The marks come from figures by fixed rules; a person may disagree, and the figures are there to disagree with.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ __all__ = ["weigh_hypotheses"]
 
 _READINGS = (
     "one operator",
-    "customers of one vendor",
-    "one organisation, campus or household",
-    "people who copied a viral text",
+    "one vendor's customers",
+    "one organisation or household",
+    "a text that went round",
     "victims of one theft",
 )
 
-# For each test: what each reading expects when the figure is high ("+" consistent, "-" contradicts, "0" says nothing).
+# For each test: what each reading expects when the figure is high ("+" consistent, "−" contradicts, "0" says nothing).
 _HIGH = {
-    "members that share a machine or card made for one person": ("+", "0", "+", "-", "0"),
-    "members that agree in what they do (texts, synchrony)": ("+", "0", "0", "+", "-"),
-    "members tied by three families or more": ("+", "-", "0", "-", "-"),
-    "members tied through an organisation they belong to": ("0", "0", "+", "0", "0"),
+    "share a machine or card made for one person": ("+", "0", "+", "−", "0"),
+    "agree in what they do (texts, timing)": ("+", "0", "0", "+", "−"),
+    "are tied by three families or more": ("+", "−", "0", "−", "−"),
+    "are tied through an organisation they belong to": ("0", "0", "+", "0", "0"),
 }
 _LOW = {
-    "members that share a machine or card made for one person": ("0", "0", "0", "+", "0"),
-    "members that agree in what they do (texts, synchrony)": ("0", "+", "+", "-", "+"),
-    "members tied by three families or more": ("0", "+", "0", "+", "+"),
-    "members tied through an organisation they belong to": ("0", "0", "-", "0", "0"),
+    "share a machine or card made for one person": ("0", "0", "0", "+", "0"),
+    "agree in what they do (texts, timing)": ("0", "+", "+", "−", "+"),
+    "are tied by three families or more": ("0", "+", "0", "+", "+"),
+    "are tied through an organisation they belong to": ("0", "0", "−", "0", "0"),
 }
 
 
@@ -47,8 +47,9 @@ def weigh_hypotheses(expansion: pl.DataFrame) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        A row per test: ``test``, ``share`` of the members (0 to 1), then a column per reading with ``+`` (consistent),
-        ``-`` (contradicts) or ``0`` (says nothing); the last row counts contradictions. Empty where nobody joined.
+        A row per test: ``members_that``, ``share`` of the members (0 to 1), then a column per reading with ``+``
+        (consistent), ``−`` (contradicts) or ``0`` (says nothing); the last row counts contradictions. Empty where
+        nobody joined.
 
     Examples
     --------
@@ -57,8 +58,8 @@ def weigh_hypotheses(expansion: pl.DataFrame) -> pl.DataFrame:
     0
     """
     members = conform(expansion, Expansion).filter(pl.col("included"))
-    schema = {"test": pl.String, "share": pl.Float64, **dict.fromkeys(_READINGS, pl.String)}
-    if members.height < 2:
+    schema = {"members_that": pl.String, "share": pl.Float64, **dict.fromkeys(_READINGS, pl.String)}
+    if not members.filter(pl.col("round") > 0).height:
         return pl.DataFrame(schema=schema)
     unique = [kind.name for kind in KINDS.values() if kind.regime == "unique"]
     families = pl.col("families")
@@ -66,15 +67,13 @@ def weigh_hypotheses(expansion: pl.DataFrame) -> pl.DataFrame:
         pl.element().struct.field("kind").is_in(unique) & (pl.element().struct.field("bits") >= 6)
     )
     figures = {
-        "members that share a machine or card made for one person": members.select(sharp.list.any().mean()).item(),
-        "members that agree in what they do (texts, synchrony)": members.select(
+        "share a machine or card made for one person": members.select(sharp.list.any().mean()).item(),
+        "agree in what they do (texts, timing)": members.select(
             (families.list.contains("text") | families.list.contains("behav")).mean()
         ).item(),
-        "members tied by three families or more": members.select((families.list.len() >= 3).mean()).item(),
-        "members tied through an organisation they belong to": members.select(
-            families.list.contains("org").mean()
-        ).item(),
+        "are tied by three families or more": members.select((families.list.len() >= 3).mean()).item(),
+        "are tied through an organisation they belong to": members.select(families.list.contains("org").mean()).item(),
     }
     rows = [(test, round(share, 4), *(_HIGH if share >= 0.5 else _LOW)[test]) for test, share in figures.items()]
-    against = [str(sum(row[2 + i] == "-" for row in rows)) for i in range(len(_READINGS))]
-    return pl.DataFrame([*rows, ("contradictions", None, *against)], schema=schema, orient="row")
+    against = [str(sum(row[2 + i] == "−" for row in rows)) for i in range(len(_READINGS))]
+    return pl.DataFrame([*rows, ("contradictions, in all", None, *against)], schema=schema, orient="row")

@@ -38,40 +38,36 @@ def measure_impact(data: Dataset, accounts: Sequence[str]) -> pl.DataFrame:
     >>> from pathlib import Path
     >>> from toolkit.sources.read import read_data
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     _ = (Path(folder) / "auth_events.csv").write_text("account_id,event_at,kind\\na,2026-01-05T10:00:00Z,login\\n")
+    ...     text = "account_id,event_at,kind\\na,2026-01-05T10:00:00Z,login\\n"
+    ...     _ = (Path(folder) / "auth_events.csv").write_text(text)
     ...     data = read_data(folder)
     >>> measure_impact(data, ["a"]).row(0)
     ('accounts', 1.0, 1.0, 1.0, '')
     """
-    events = data.events
-    inside = pl.col("account_id").is_in(list(accounts))
-    rows: list[tuple[str, float, float, str]] = [
-        ("accounts", float(len(set(accounts))), float(events.get_column("account_id").n_unique()), "with any event"),
-        ("events", float(events.filter(inside).height), float(events.height), ""),
-    ]
-    if not events.height:
-        rows = [("accounts", float(len(set(accounts))), float(len(set(accounts))), "no events were read")]
+    inside = pl.col("account_id").is_in(sorted(set(accounts)))
+    seen = data.observations if data.observations is not None else data.events
+    everybody = seen.get_column("account_id").n_unique()
+    rows: list[tuple[str, float, float, str]] = [("accounts", len(set(accounts)), everybody, "")]
+    if data.observations is None:
+        rows.append(("events", data.events.filter(inside).height, data.events.height, ""))
     for name in ("requests", "payments"):
         if name in data.tables:
             table = data.tables[name]
-            rows.append((name, float(table.filter(inside).height), float(table.height), ""))
+            rows.append((name, table.filter(inside).height, table.height, ""))
     for name, column, words, unit, note in _SUMS:
-        table = data.tables.get(name)
-        if table is not None and column in table.columns and table.schema[column].is_numeric():
-            mine, whole = (
-                float(f.get_column(column).cast(pl.Int64).sum()) * unit for f in (table.filter(inside), table)
-            )
-            rows.append((words, round(mine, 6), round(whole, 6), note))
-    table = data.tables.get("credits")
-    if table is not None and "amount" in table.columns and table.schema["amount"].is_numeric():
-        grants = table.filter(pl.col("event") == "credit.grant")
-        mine, whole = (float(f.get_column("amount").cast(pl.Int64).sum()) for f in (grants.filter(inside), grants))
+        counted = data.tables.get(name)
+        if counted is not None and column in counted.columns and counted.schema[column].is_numeric():
+            rows.append((words, _sum(counted.filter(inside), column) * unit, _sum(counted, column) * unit, note))
+    credit = data.tables.get("credits")
+    if credit is not None and "amount" in credit.columns and credit.schema["amount"].is_numeric():
+        grants = credit.filter(pl.col("event") == "credit.grant")
+        mine, whole = _sum(grants.filter(inside), "amount"), _sum(grants, "amount")
         rows.append(("credit granted", mine, whole, "in the unit of the credits table"))
-    rows = [
-        (words, mine, whole, "" if words == "accounts" and events.height else note) for words, mine, whole, note in rows
-    ]
     return pl.DataFrame(
-        [(words, mine, whole, round(mine / whole, 6) if whole else None, note) for words, mine, whole, note in rows],
+        [
+            (words, round(float(mine), 6), round(float(whole), 6), round(mine / whole, 6) if whole else None, note)
+            for words, mine, whole, note in rows
+        ],
         schema={
             "measure": pl.String,
             "of_set": pl.Float64,
@@ -81,3 +77,9 @@ def measure_impact(data: Dataset, accounts: Sequence[str]) -> pl.DataFrame:
         },
         orient="row",
     )
+
+
+def _sum(table: pl.DataFrame, column: str) -> float:
+    """Whole numbers are added up as such, so that the order of rows cannot show."""
+    values = table.get_column(column)
+    return float(values.sum()) if values.dtype.is_integer() else round(float(values.fill_nan(None).sum()), 6)

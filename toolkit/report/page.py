@@ -1,8 +1,8 @@
 """From an executed notebook to one offline page.
 
-The exporter walks the cells and renders what it knows: our typed blocks, static prose, code folded away, plain text. Any other
-HTML is left out, and the page says so. Scripts are inlined and named by hash in the content-security policy; nothing on
-the page can fetch, and Vega runs in its interpreter, so nothing can evaluate.
+The exporter walks the cells and renders what it knows: our typed blocks, static prose, code folded away, plain text.
+Any other HTML is left out, and the page says so. Scripts are inlined and named by hash in the content-security policy;
+nothing on the page can fetch, and Vega runs in its interpreter, so nothing can evaluate.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from importlib.resources import files
 from typing import Any
 
 from toolkit.errors import visible
-from toolkit.views.blocks import BLOCK_MIME
+from toolkit.views.blocks import BLOCK_MIME, format_cell
 from toolkit.views.safe import defang, escape, lint_spec, script_json
 
 __all__ = ["Section", "read_sections", "render_page"]
@@ -105,7 +105,7 @@ def render_page(
     (False, True)
     """
     own_title, sections = read_sections(notebook)
-    specs = []
+    specs: list[dict[str, str]] = []
     for section in sections:
         for part in section.parts:
             if part["kind"] == "chart":
@@ -133,6 +133,7 @@ def render_page(
             footer=footer,
             synthetic=synthetic,
             sections=sections,
+            masks=any(_is_masked(part) for section in sections for part in section.parts),
             specs=specs,
             scripts=[_trusted(script) for script in scripts],
         )
@@ -144,8 +145,30 @@ def _template() -> Any:
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["data"] = lambda value: _trusted(escape(defang(value) if isinstance(value, str) else value))
+    environment.filters["data"] = _data
+    environment.filters["cell"] = lambda value, form: _data(format_cell(value, form))
+    environment.filters["heading"] = lambda kind: _HEADINGS.get(kind, kind.replace("_", " "))
     return environment.from_string(_asset("toolkit.report", "page.html.j2"))
+
+
+_HEADINGS = {
+    "linked_set": "Who belongs",
+    "seed_rejected": "A seed in doubt",
+    "hub_explained": "Looks like a link, and is not one",
+    "burst": "Acting together",
+    "data_gap": "Gap in the data",
+    "null_result": "Looked for, not found",
+}
+"""Types of findings as a reader calls them."""
+
+
+def _is_masked(part: Mapping[str, Any]) -> bool:
+    return part["kind"] == "table" and bool(part["rows"]) and any(column["mask"] for column in part["columns"])
+
+
+def _data(value: object) -> Any:
+    """Text from data: addresses broken, hidden characters shown, then escaped."""
+    return _trusted(escape(defang(value) if isinstance(value, str) else value))
 
 
 def _trusted(text: str) -> Any:
@@ -165,7 +188,8 @@ def _asset(package: str, name: str) -> str:
 def _vega_bundle() -> str:
     import vl_convert
 
-    return str(vl_convert.javascript_bundle()).replace("</script", "<\\/script").replace("<!--", "<\\!--")
+    bundle = vl_convert.javascript_bundle()  # type: ignore[call-arg]  # the stub asks for what the code does not
+    return str(bundle).replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 
 def _hash(script: str) -> str:

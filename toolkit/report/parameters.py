@@ -1,8 +1,8 @@
 """Parameters of a template: read from its own cell, checked before a kernel starts.
 
-papermill runs code from parameters that are not plain JSON, turns ``0012`` into 12, and only warns about a misspelt name. So the
-schema is read from the template's tagged cell with :mod:`ast`, values are converted by the declared type, and every fault is
-reported at once.
+papermill runs code from parameters that are not plain JSON, turns ``0012`` into 12, and only warns about a misspelt
+name. So the schema is read from the template's tagged cell with :mod:`ast`, values are converted by the declared type,
+and every fault is reported at once.
 """
 
 from __future__ import annotations
@@ -33,12 +33,15 @@ class Parameter:
     default : object
     help : str
         The comment behind it.
+    choices : tuple of str
+        The words it may be, where the template says so; empty = any.
     """
 
     name: str
     type: str
     default: Any
     help: str = ""
+    choices: tuple[str, ...] = ()
 
 
 def read_parameters(source: str) -> tuple[Parameter, ...]:
@@ -47,7 +50,8 @@ def read_parameters(source: str) -> tuple[Parameter, ...]:
     Parameters
     ----------
     source : str
-        Lines like ``max_rounds: int = 4  # rounds of expansion``.
+        Lines like ``max_rounds: int = 4  # rounds of expansion``; a type is str, int, float, bool, list or a
+        ``Literal`` of words. Imports from ``typing`` may stand there too.
 
     Returns
     -------
@@ -62,25 +66,35 @@ def read_parameters(source: str) -> tuple[Parameter, ...]:
     Examples
     --------
     >>> read_parameters("seeds: list = []  # account ids")
-    (Parameter(name='seeds', type='list', default=[], help='account ids'),)
+    (Parameter(name='seeds', type='list', default=[], help='account ids', choices=()),)
     """
     lines = source.splitlines()
     found, faults = [], []
     for node in ast.parse(source).body:
+        if isinstance(node, ast.ImportFrom) and node.module == "typing":
+            continue
         if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None):
             faults.append(f"line {node.lineno}: {visible(lines[node.lineno - 1])!r} is not 'name: type = default'")
             continue
-        kind = ast.unparse(node.annotation).split("[")[0]
+        kind, choices = _read_type(node.annotation)
         if kind not in _TYPES:
-            faults.append(f"{node.target.id}: type {kind!r} is not one of {', '.join(_TYPES)}")
+            faults.append(f"{node.target.id}: type {kind!r} is not one of {', '.join(_TYPES)} or a Literal of words")
             continue
         comment = re.search(r"#\s*(.*)$", lines[(node.end_lineno or node.lineno) - 1])
-        found.append(
-            Parameter(node.target.id, kind, ast.literal_eval(node.value), comment[1].strip() if comment else "")
-        )
+        said = comment[1].strip() if comment else ""
+        found.append(Parameter(node.target.id, kind, ast.literal_eval(node.value), said, choices))
     if faults:
         raise ParameterError("the parameters cell of this template cannot be read:", faults)
     return tuple(found)
+
+
+def _read_type(annotation: ast.expr) -> tuple[str, tuple[str, ...]]:
+    """The type's name, and the words of a ``Literal``."""
+    text = ast.unparse(annotation)
+    if text.startswith("Literal["):
+        words = ast.literal_eval(text.removeprefix("Literal"))
+        return ("str", tuple(words)) if all(type(word) is str for word in words) else (text, ())
+    return text.split("[")[0], ()
 
 
 def check_parameters(schema: Sequence[Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,8 +134,16 @@ def check_parameters(schema: Sequence[Parameter], given: Mapping[str, Any]) -> d
             continue
         try:
             values[name] = _convert(value, known[name].type)
-        except ValueError as error:
-            faults.append(f"{name} takes {_IN_WORDS[known[name].type]}, found {visible(value)!r}: {error}")
+        except (ValueError, RecursionError) as error:
+            faults.append(
+                f"{name} takes {_IN_WORDS[known[name].type]}, found {visible(value)!r}: {visible(error, 200)}"
+            )
+            continue
+        choices = known[name].choices
+        if choices and values[name] not in choices:
+            faults.append(
+                f"{name} is one of {', '.join(choices)}; found {visible(value)!r}: {nearest(str(value), choices)}"
+            )
     if faults:
         raise ParameterError(f"{len(faults)} parameter{'s do' if len(faults) > 1 else ' does'} not fit:", faults)
     return values
@@ -160,9 +182,7 @@ _IN_WORDS = {
 def _convert(value: Any, kind: str) -> Any:
     """One value by its declared type; exact types only, ids stay text."""
     if kind == "str":
-        if type(value) is str:
-            return value
-        raise ValueError("not text")
+        return _text(value)
     if kind == "bool":
         if type(value) is bool:
             return value
@@ -194,4 +214,12 @@ def _text_list(value: Any) -> list[str]:
     wrong = [item for item in value if type(item) is not str]
     if wrong:
         raise ValueError(f"{visible(wrong[0])!r} is {type(wrong[0]).__name__}; ids are quoted")
-    return list(value)
+    return [_text(item) for item in value]
+
+
+def _text(value: Any) -> str:
+    if type(value) is not str:
+        raise ValueError("not text")
+    if any("\ud800" <= ch <= "\udfff" for ch in value):
+        raise ValueError("not valid Unicode")
+    return value

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from toolkit.errors import InputError, UnknownNameError, visible
+from toolkit.errors import InputError, visible
 from toolkit.model.case import Action, Case, Finding
 from toolkit.report.exports import write_case, write_tables
 from toolkit.sources.read import Dataset
 from toolkit.views.blocks import Block, show_text
 
-__all__ = ["describe_inputs", "find_missing_tables", "is_synthetic", "mask_columns", "parse_time", "publish_case"]
+__all__ = ["check_seeds", "find_missing_tables", "is_synthetic", "parse_time", "publish_case"]
 
 
 def publish_case(
@@ -66,12 +65,34 @@ def publish_case(
         return show_text("Run by hand: nothing was written. Give out_dir to write the case and its tables.")
     folder = Path(out_dir)
     written = write_tables(tables, folder, csv=True)
-    write_case(record, folder / "case.json")
-    (folder / "notes.json").write_text(json.dumps({"synthetic": synthetic}) + "\n", encoding="utf-8")
+    write_case(record, folder / "case.json", synthetic=synthetic)
     return show_text(
-        f"{len(written) // 2} tables lie beside this page as Parquet (exact) and CSV (safe to open in a spreadsheet), with"
-        " case.json and manifest.json."
+        f"{len(written) // 2} tables lie beside this page as Parquet (exact) and CSV (safe to open in a spreadsheet),"
+        " with case.json and manifest.json."
     )
+
+
+def check_seeds(seeds: Sequence[str]) -> list[str]:
+    """Return the seeds, each once, in the order given.
+
+    Raises
+    ------
+    InputError
+        If there is none, or one is blank.
+
+    Examples
+    --------
+    >>> check_seeds(["b", "a", "b"])
+    ['b', 'a']
+    """
+    once = list(dict.fromkeys(seeds))
+    if not once:
+        raise InputError(
+            "a ring escalation starts from accounts, and none was given: -p seed_accounts=ID, repeated for more"
+        )
+    if any(not seed.strip() for seed in once):
+        raise InputError("one of the seed accounts is blank: give ids as exact text")
+    return once
 
 
 def is_synthetic(data_uri: str) -> bool:
@@ -128,31 +149,3 @@ def find_missing_tables(data: Dataset) -> tuple[str, ...]:
     if data.observations is not None or not present & set(_EXPECTED):
         return ()
     return tuple(name for name in _EXPECTED if name not in present)
-
-
-def describe_inputs(data: Dataset) -> pl.DataFrame:
-    """Return the ledger with fingerprints cut to twelve digits; the manifest holds them whole."""
-    return data.ledger.with_columns(pl.col("sha256").str.slice(0, 12))
-
-
-def mask_columns(redaction: str) -> Callable[..., tuple[str, ...]]:
-    """Return which of some columns a reader sees masked, or (``remove=True``) does not get at all.
-
-    Raises
-    ------
-    UnknownNameError
-        If the level is not one of none, standard, strict.
-
-    Examples
-    --------
-    >>> masks = mask_columns("standard")
-    >>> masks("value"), masks("value", remove=True)
-    (('value',), ())
-    """
-    if redaction not in ("none", "standard", "strict"):
-        raise UnknownNameError("level of redaction", redaction, ("none", "standard", "strict"))
-
-    def masks(*columns: str, remove: bool = False) -> tuple[str, ...]:
-        return columns if redaction == ("strict" if remove else "standard") else ()
-
-    return masks

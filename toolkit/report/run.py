@@ -1,16 +1,13 @@
-"""One execution of a template: in a private folder, checked, published whole or not at all.
+"""One run of a template: parameters checked, executed in a private folder, published whole or not at all.
 
-papermill writes to its final path from the start and marks cells complete that never ran; so it gets a folder of its own,
-and a run counts only when every code cell has run without error *and* the template's last cell has left its case
-record. Then the page and the manifest are made, and the folder takes the place of the old one in a rename.
+papermill writes to its final path from the start, so it gets a folder of its own. When the notebook has run to its end,
+the page and the manifest are made, and the folder takes the place of the old one in a rename.
 """
 
 from __future__ import annotations
 
+import glob
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,18 +15,18 @@ from typing import Any
 
 import polars as pl
 
-from toolkit.errors import InputError, RunError, TemplateError, visible
+from toolkit.errors import InputError, RunError, visible
 from toolkit.model.provenance import sha256_file
 from toolkit.report.custody import build_manifest
+from toolkit.report.execute import clean_notebook, execute_template
+from toolkit.report.folders import check_target, private_folder, put_in_place
 from toolkit.report.page import render_page
 from toolkit.report.parameters import check_parameters
 from toolkit.report.templates import Template, find_template
 
 __all__ = ["run_report"]
 
-CELL_TIMEOUT_S = 600
-START_TIMEOUT_S = 60
-_VOLATILE = ("out_dir", "data_uri", "mapping_uri")
+_WHERE = ("out_dir", "data_uri", "mapping_uri")
 """Parameters that say where, not what: left out of the manifest and of the published notebook."""
 
 
@@ -41,6 +38,7 @@ def run_report(
     parameters: Mapping[str, Any] | None = None,
     mapping: str | Path | None = None,
     templates: Path | None = None,
+    cell_timeout_s: int = 600,
     progress: bool = False,
 ) -> Path:
     """Run a template on data and publish the report folder.
@@ -50,7 +48,7 @@ def run_report(
     template : str
         Name of a template; see ``toolkit templates``.
     data : str or path
-        A folder of tables, one file, or a DuckDB file.
+        A folder of tables, one file, a glob, or a DuckDB file.
     out : str or path
         The report folder; an earlier report there is replaced only when this run succeeds.
     parameters : mapping, optional
@@ -59,6 +57,8 @@ def run_report(
         Mapping file; ``mapping.yaml`` inside ``data`` otherwise.
     templates : path, optional
         A team's own folder of templates.
+    cell_timeout_s : int
+        Seconds a cell may take.
     progress : bool
         Draw a progress bar on standard error, a step per cell.
 
@@ -70,172 +70,89 @@ def run_report(
     Raises
     ------
     InputError
-        For an unknown template, parameters that do not fit, or data that do not exist.
+        For an unknown template, parameters that do not fit, data that do not exist or cannot be read as said, or an
+        ``out`` that holds anything but a report.
     TemplateError
-        If a cell fails; the failed notebook lies beside ``out`` as ``NAME.failed.ipynb``.
+        If a cell fails, or the run does not come to its end; the notebook then lies beside ``out`` as
+        ``NAME.failed.ipynb``.
     """
     found = find_template(template, templates)
-    given = {**(parameters or {}), "data_uri": str(_existing(data))}
+    given = {**(parameters or {}), "data_uri": _existing(data)}
     if mapping is not None:
-        given["mapping_uri"] = str(_existing(mapping))
+        given["mapping_uri"] = _existing(mapping)
     values = check_parameters(found.parameters, given)
     target = Path(out).resolve()
-    if target.exists() and not target.is_dir():
-        raise InputError(f"cannot publish a report at {visible(target)}: it is a file; give a folder")
-    if target.is_dir() and any(target.iterdir()) and not (target / "manifest.json").exists():
-        raise InputError(f"{visible(target)} holds files that are not a report: give a new folder, or empty it")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    private = Path(tempfile.mkdtemp(prefix=f".{target.name}.run-", dir=target.parent))
-    try:
+    check_target(target)
+    failed = target.parent / f"{target.name}.failed.ipynb"
+    with private_folder(target) as folder:
         started = datetime.now(UTC)
-        notebook = _execute(found, {**values, "out_dir": str(private)}, private, target, progress)
-        _publish(found, values, notebook, private, started)
-        _swap(private, target)
-    finally:
-        shutil.rmtree(private, ignore_errors=True)
+        notebook = execute_template(
+            found,
+            {**values, "out_dir": str(folder)},
+            folder,
+            failed,
+            cell_timeout_s=cell_timeout_s,
+            progress=progress,
+        )
+        _publish(found, values, notebook, folder, started)
+        put_in_place(folder, target)
+    failed.unlink(missing_ok=True)  # it spoke of an earlier run
     return target
 
 
-def _existing(path: str | Path) -> Path:
-    where = Path(path)
-    if not where.exists():
-        raise InputError(f"nothing at {visible(where)}: give a folder of tables, a file, or a DuckDB file")
-    return where.resolve()
-
-
-def _execute(
-    template: Template,
-    values: dict[str, Any],
-    private: Path,
-    target: Path,
-    progress: bool,
-) -> dict[str, Any]:
-    """Run the notebook and return it, cleaned of everything that differs from run to run."""
-    import papermill
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError
-
-    executed = private / "report.ipynb"
-    os.environ.setdefault("JUPYTER_PLATFORM_DIRS", "1")
-    try:
-        papermill.execute_notebook(
-            _literal(template.path),
-            _literal(executed),
-            parameters=values,
-            kernel_name="python3",
-            progress_bar={"desc": template.name, "leave": False} if progress else False,
-            log_output=False,
-            start_timeout=START_TIMEOUT_S,
-            execution_timeout=CELL_TIMEOUT_S,
-            cwd=str(private),
+def _existing(path: str | Path) -> str:
+    """The absolute path of something that is there; the kernel runs in another folder."""
+    text = str(path)
+    if "://" in text:
+        scheme = visible(text.split("://")[0])
+        raise InputError(
+            f"{scheme}:// is a database: export its tables to Parquet, or to one .duckdb file, and give that"
         )
-    except papermill.exceptions.PapermillExecutionError as error:
-        kept = _keep_failed(executed, target)
-        raise TemplateError(
-            f"template {template.name!r} failed in cell {error.exec_count}: {error.ename}: {visible(error.evalue, 2_000)}\n"
-            f"the failed notebook is {kept.name}",
-            cell=error.exec_count,
-            ename=error.ename,
-            evalue=error.evalue,
-        ) from None
-    except (CellTimeoutError, DeadKernelError) as error:
-        kept = _keep_failed(executed, target)
-        raise TemplateError(f"template {template.name!r} stopped: {visible(error, 500)}; see {kept.name}") from None
-    notebook: dict[str, Any] = json.loads(executed.read_text(encoding="utf-8"))
-    unfinished = [
-        number
-        for number, cell in enumerate(notebook["cells"])
-        if cell["cell_type"] == "code" and "".join(cell["source"]).strip() and cell.get("execution_count") is None
-    ]
-    if unfinished or not (private / "case.json").exists():
-        kept = _keep_failed(executed, target)
-        why = f"cells {unfinished} never ran" if unfinished else "its last cell did not leave case.json"
-        raise TemplateError(f"template {template.name!r} ended early: {why}; see {kept.name}")
-    return _cleaned(notebook)
-
-
-def _literal(path: Path) -> str:
-    """A path that papermill does not take for a format string."""
-    return str(path).replace("{", "{{").replace("}", "}}")
-
-
-def _keep_failed(executed: Path, target: Path) -> Path:
-    kept = target.parent / f"{target.name}.failed.ipynb"
-    if executed.exists():
-        os.replace(executed, kept)
-    return kept
-
-
-def _cleaned(notebook: dict[str, Any]) -> dict[str, Any]:
-    """Drop times, counts, paths and the injected paths; what remains is the same on every run."""
-    cells = []
-    for number, cell in enumerate(notebook["cells"]):
-        tags = cell.get("metadata", {}).get("tags", [])
-        if "injected-parameters" in tags:
-            continue  # the manifest holds the parameters, typed; this cell would hold the folders of one machine
-        kept: dict[str, Any] = {
-            "cell_type": cell["cell_type"],
-            "id": f"cell-{number}",
-            "metadata": {"tags": tags} if tags else {},
-            "source": cell["source"],
-        }
-        if cell["cell_type"] == "code":
-            outputs = [{k: v for k, v in o.items() if k != "execution_count"} for o in cell["outputs"]]
-            for output in outputs:
-                if output["output_type"] == "execute_result":
-                    output["output_type"] = "display_data"
-            kept |= {
-                "execution_count": None,
-                "outputs": [o for o in outputs if o["output_type"] != "stream" or o["name"] == "stdout"],
-            }
-        cells.append(kept)
-    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    return {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    where = Path(path)
+    if where.exists():
+        return str(where.resolve())
+    if glob.has_magic(text) and glob.glob(text):  # noqa: PTH207 - the same reading of a pattern as read_data's
+        return str(where.absolute())
+    raise InputError(f"nothing at {visible(text, 200)}: give a folder of tables, a file, or a DuckDB file")
 
 
 def _publish(
-    template: Template, values: Mapping[str, Any], notebook: dict[str, Any], private: Path, started: datetime
+    template: Template, values: Mapping[str, Any], notebook: dict[str, Any], folder: Path, started: datetime
 ) -> None:
     """Write the page, the notebook, the manifest and the run record into the private folder."""
-    case = json.loads((private / "case.json").read_text(encoding="utf-8"))["case"]
-    ledger_file = private / "ledger.parquet"
-    if not ledger_file.exists():
-        raise RunError(f"template {template.name!r} published no ledger: its last cell calls `publish_case`")
-    ledger = pl.read_parquet(ledger_file)
-    synthetic = bool(json.loads((private / "notes.json").read_text(encoding="utf-8"))["synthetic"])
-    parameters = {k: v for k, v in values.items() if k not in _VOLATILE}
+    record = json.loads((folder / "case.json").read_text(encoding="utf-8"))
+    case = record["case"]
+    ledger = folder / "ledger.parquet"
+    if not ledger.exists():
+        raise RunError(f"template {template.name!r} published no ledger: its last cell calls publish_case")
+    cells = sum(cell["cell_type"] == "code" for cell in notebook["cells"])
+    cleaned = clean_notebook(notebook)
     digest = sha256_file(template.path)
     page = render_page(
-        notebook,
+        cleaned,
         title=f"{case['case_id']}: {template.title}",
         tlp=case["tlp"],
-        synthetic=synthetic,
-        footer=f"Template {template.name} ({digest[:12]}). Inputs, parameters, versions and outputs with their sha256 are in manifest.json.",
+        synthetic=record["synthetic"],
+        footer=f"Made from template {template.name} ({digest[:12]}). manifest.json holds the inputs, parameters,"
+        " versions and outputs, each with its fingerprint.",
     )
-    (private / "report.html").write_text(page, encoding="utf-8")
-    (private / "report.ipynb").write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / "report.html").write_text(page, encoding="utf-8")
+    _write_json(folder / "report.ipynb", cleaned, indent=1)
     manifest = build_manifest(
-        private, template={"name": template.name, "sha256": digest}, parameters=parameters, ledger=ledger
+        folder,
+        template={"name": template.name, "sha256": digest},
+        parameters={k: v for k, v in values.items() if k not in _WHERE},
+        ledger=pl.read_parquet(ledger),
     )
-    (private / "manifest.json").write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    _write_json(folder / "manifest.json", manifest)
     run = {
         "started_at": started.isoformat(timespec="seconds"),
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cells_executed": cells,
         "manifest_sha256": manifest["sha256"],
     }
-    (private / "run.json").write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
+    _write_json(folder / "run.json", run)
 
 
-def _swap(private: Path, target: Path) -> None:
-    """Put the finished folder in place of the old one."""
-    previous = target.parent / f".{target.name}.previous"
-    shutil.rmtree(previous, ignore_errors=True)
-    private.chmod(0o755)
-    if target.exists():
-        os.rename(target, previous)
-    try:
-        os.rename(private, target)
-    except OSError:
-        if previous.exists():
-            os.rename(previous, target)
-        raise
-    shutil.rmtree(previous, ignore_errors=True)
+def _write_json(path: Path, value: Mapping[str, Any], indent: int = 2) -> None:
+    path.write_text(json.dumps(value, indent=indent, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,8 +1,8 @@
 """What a report is made of: typed blocks that carry data, never markup.
 
 A template's cell ends in a block. In a live notebook the block shows itself as escaped HTML (or, for a chart, as the
-Vega-Lite MIME type that JupyterLab draws itself). The report page reads the block's own MIME type and renders it through the
-escape gate; anything else a cell prints is shown as plain text or left out.
+Vega-Lite MIME type that JupyterLab draws itself). The report page reads the block's own MIME type and renders it
+through the escape gate; anything else a cell prints is shown as plain text or left out.
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ __all__ = [
 
 BLOCK_MIME = "application/vnd.investigation-toolkit.block+json"
 
-_NARROW = 44
-"""Cells of at most so many characters without a blank stay on one line: ids, addresses, fingerprints."""
+_SHORT, _NARROW, _LONG = 24, 44, 90
+"""Characters: text up to the first stays on one line, and so do ids without a blank up to the second; text over the
+third gets most of the width."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,10 @@ class Block:
         p = self.payload
         if self.kind == "table":
             head = "".join(f"<th>{_html(column['title'])}</th>" for column in p["columns"])
-            rows = "".join("<tr>" + "".join(f"<td>{_html(_hidden(c, v, 300), 330)}</td>" for c, v in zip(p["columns"], row, strict=True)) + "</tr>" for row in p["rows"])  # fmt: skip
+            cells = [
+                [_html(_hidden(c, v, 300), 330) for c, v in zip(p["columns"], row, strict=True)] for row in p["rows"]
+            ]
+            rows = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in cells)
             return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table><p>{_html(p['caption'])}</p>"
         if self.kind in ("card", "figures"):
             said = "".join(f"<dt>{_html(item[0])}</dt><dd>{_html(': '.join(item[1:]))}</dd>" for item in p["items"])
@@ -110,7 +114,7 @@ def format_cell(value: object, form: str) -> str:
     ----------
     value : object
         Text or a number.
-    form : {"text", "count", "decimal", "probability", "share"}
+    form : {"text", "count", "decimal", "tenths", "hundredths", "probability", "share"}
         How numbers are written; text is returned as it is.
 
     Returns
@@ -129,10 +133,14 @@ def format_cell(value: object, form: str) -> str:
     if form == "probability" and not 0.005 <= value <= 0.99:
         return "> 0.99" if value > 0.99 else ("< 0.01" if value > 0 else "0")
     if form == "share":
-        return f"{100 * value:.1f} %"
+        return "< 0.1 %" if 0 < value < 0.0005 else f"{100 * value:.1f} %"
+    if form == "tenths":
+        return f"{value:.1f}"
+    if form in ("hundredths", "probability"):
+        return f"{value:.2f}"
     if form == "count" or abs(value) >= 1_000 or value == int(value):
         return f"{value:,.0f}"
-    return f"{value:.2f}" if form == "probability" or abs(value) >= 0.01 else f"{value:.2g}"
+    return f"{value:.2f}" if abs(value) >= 0.01 else f"{value:.2g}"
 
 
 def show_text(*paragraphs: str) -> Block:
@@ -244,8 +252,8 @@ def show_table(
         {
             "name": name,
             "title": titles[name],
-            "format": _format(name, shown.schema[name]),
-            "narrow": all(_is_narrow(row[i]) for row in rows),
+            "format": _format(name, shown.get_column(name)),
+            "width": _width([row[i] for row in rows]),
             "mask": name in mask,
         }
         for i, name in enumerate(kept)
@@ -253,23 +261,29 @@ def show_table(
     return Block("table", {"caption": said, "columns": about, "rows": rows, "empty": empty})
 
 
-def _format(name: str, dtype: pl.DataType) -> str:
-    if not dtype.is_numeric():
+def _format(name: str, values: pl.Series) -> str:
+    """How the numbers of a column are written: all alike, unless they are of very different sizes."""
+    if not values.dtype.is_numeric():
         return "text"
-    if dtype.is_integer():
+    if values.dtype.is_integer():
         return "count"
-    return "probability" if name in ("probability", "p") else "share" if name.endswith("share") else "decimal"
+    if name in ("probability", "p"):
+        return "probability"
+    if name.endswith("share"):
+        return "share"
+    largest = max((abs(value) for value in values.to_list() if value is not None and value == value), default=0.0)
+    whole = all(value is None or value == value // 1 for value in values.to_list())
+    return "decimal" if whole or largest >= 1_000 else "tenths" if largest >= 10 else "hundredths"
 
 
-def _is_narrow(value: object) -> bool:
-    """Whether a cell reads best on one line: a number, a time, a word without blanks that is not too long."""
-    if not isinstance(value, str):
-        return True
-    return len(value) <= _NARROW and (not any(ch.isspace() for ch in value) or len(value) <= 12 or _is_time(value))
-
-
-def _is_time(text: str) -> bool:
-    return text.endswith(" UTC") and text[:4].isdigit()
+def _width(cells: Sequence[object]) -> str:
+    """How a column of text is set: on one line, as prose, or as the prose that needs the room."""
+    texts = [cell for cell in cells if isinstance(cell, str)]
+    longest = max(map(len, texts), default=0)
+    blank = any(ch.isspace() for text in texts for ch in text)
+    if longest <= _SHORT or (longest <= _NARROW and not blank):
+        return "narrow"
+    return "long" if longest > _LONG else "wide"
 
 
 def show_chart(chart: Any, caption: str) -> Block:
@@ -291,6 +305,7 @@ def show_chart(chart: Any, caption: str) -> Block:
     """
     spec = chart.to_dict()
     spec.pop("usermeta", None)
+    spec["description"] = visible(caption, 500)  # Vega makes it the picture's name for those who cannot see it
     return Block("chart", {"spec": lint_spec(spec), "caption": caption})
 
 

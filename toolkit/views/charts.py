@@ -50,7 +50,8 @@ def style(chart: Any) -> Any:
     """Put the one theme on a finished chart: as wide as its place, quiet axes, the legend above."""
     font = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
     return (
-        chart.configure(font=font, background="transparent", padding=4)
+        chart.properties(autosize={"type": "fit-x", "contains": "padding"})
+        .configure(font=font, background="transparent", padding=4)
         .configure_view(stroke=None)
         .configure_axis(
             gridColor="#8884", domainColor="#8888", tickColor="#8888", labelColor="#555", titleColor="#555",
@@ -58,19 +59,15 @@ def style(chart: Any) -> Any:
         )
         .configure_legend(
             labelColor="#555", titleColor="#555", titleFontWeight="normal", labelFontSize=12, titleFontSize=12,
-            labelLimit=260, orient="top", direction="horizontal",
+            labelLimit=260, symbolOpacity=1, orient="top", direction="horizontal",
         )
         .configure_range(category=_ORDER)
     )  # fmt: skip
 
 
-def _altair() -> Any:
-    import altair
+def _time_axis(field: str, title: str) -> Any:
+    import altair as alt
 
-    return altair
-
-
-def _time_axis(alt: Any, field: str, title: str) -> Any:
     return alt.X(
         f"{field}:T",
         scale=alt.Scale(type="utc"),
@@ -107,7 +104,8 @@ def draw_expansion(expansion: pl.DataFrame) -> alt.LayerChart:
     >>> type(draw_expansion(frame)).__name__
     'LayerChart'
     """
-    alt = _altair()
+    import altair as alt
+
     rounds = (
         expansion.filter("included")
         .group_by("round")
@@ -115,10 +113,7 @@ def draw_expansion(expansion: pl.DataFrame) -> alt.LayerChart:
         .sort("round")
         .with_columns(
             pl.col("joined").cum_sum().alias("accounts"),
-            pl.when(pl.col("round") == 0)
-            .then(pl.lit("seeds"))
-            .otherwise(pl.format("round {}", "round"))
-            .alias("name"),
+            pl.when(pl.col("round") == 0).then(pl.lit("seeds")).otherwise(pl.format("round {}", "round")).alias("name"),
             pl.when(pl.col("precision").is_not_null())
             .then(pl.format("{} %", (100 * pl.col("precision")).round(1)))
             .otherwise(pl.lit(""))
@@ -135,7 +130,12 @@ def draw_expansion(expansion: pl.DataFrame) -> alt.LayerChart:
         x=alt.X("name:N", sort=None, title=None, axis=alt.Axis(labelAngle=0, labelOverlap=True)), tooltip=tips
     )
     bars = base.mark_bar(color=PALETTE["sky"], size=26).encode(
-        y=alt.Y("accounts:Q", title="accounts so far", axis=alt.Axis(tickMinStep=1, tickCount=6))
+        y=alt.Y(
+            "accounts:Q",
+            title="accounts so far",
+            axis=alt.Axis(tickMinStep=1, tickCount=6),
+            scale=alt.Scale(domain=[0, round(1.2 * max([1, *rounds["accounts"].to_list()]), 1)], nice=False),
+        )
     )
     counts = base.mark_text(dy=-6, fontSize=11, color="#444").encode(y="accounts:Q", text="accounts:Q")
     line = (
@@ -150,11 +150,12 @@ def draw_expansion(expansion: pl.DataFrame) -> alt.LayerChart:
             )
         )
     )
-    return style(
+    drawn: alt.LayerChart = style(
         alt.layer(alt.layer(bars, counts), line)
         .resolve_scale(y="independent")
         .properties(width="container", height=210)
     )
+    return drawn
 
 
 def draw_waterfall(steps: pl.DataFrame, names: Names | None = None) -> alt.LayerChart:
@@ -178,11 +179,12 @@ def draw_waterfall(steps: pl.DataFrame, names: Names | None = None) -> alt.Layer
     >>> [row["label"] for row in draw_waterfall(frame).to_dict()["datasets"].popitem()[1]]
     ['before any evidence', 'IP address 192.0.2.1', 'sum']
     """
-    alt = _altair()
+    import altair as alt
+
     call = names or Names("none")
     words = {"prior": "before any evidence", "dependence": "counted twice, taken back"}
     rows = steps.select("step", "kind", "value", "bits", "total").to_dicts()
-    drawn = [
+    rungs = [
         {
             "label": call.full(row["kind"], row["value"], 26) if row["step"] == "value" else words[row["step"]],
             "start": row["total"] - row["bits"],
@@ -194,9 +196,9 @@ def draw_waterfall(steps: pl.DataFrame, names: Names | None = None) -> alt.Layer
     ]
     if rows:
         total = rows[-1]["total"]
-        drawn.append({"label": "sum", "start": 0.0, "end": total, "said": f"{total:+.1f}", "speaks": "sum"})
+        rungs.append({"label": "sum", "start": 0.0, "end": total, "said": f"{total:+.1f}", "speaks": "sum"})
     schema = {"label": pl.String, "start": pl.Float64, "end": pl.Float64, "said": pl.String, "speaks": pl.String}
-    table = _told_apart(pl.DataFrame(drawn, schema=schema), "label").with_columns(
+    table = _told_apart(pl.DataFrame(rungs, schema=schema), "label").with_columns(
         pl.max_horizontal("start", "end").alias("right")
     )
     base = alt.Chart(table).encode(
@@ -210,13 +212,14 @@ def draw_waterfall(steps: pl.DataFrame, names: Names | None = None) -> alt.Layer
             "speaks:N",
             title=None,
             legend=None,
-            scale=alt.Scale(
-                domain=["for", "against", "sum"], range=[PALETTE["blue"], PALETTE["red"], PALETTE["grey"]]
-            ),
+            scale=alt.Scale(domain=["for", "against", "sum"], range=[PALETTE["blue"], PALETTE["red"], PALETTE["grey"]]),
         ),
     )
     texts = base.mark_text(align="left", dx=5, fontSize=11, color="#444").encode(x="right:Q", text="said:N")
-    return style(alt.layer(bars, texts).properties(width="container", height={"step": 21}))
+    drawn: alt.LayerChart = style(
+        alt.layer(bars, texts).properties(width="container", height=21 * max(1, table.height))
+    )
+    return drawn
 
 
 def _told_apart(table: pl.DataFrame, column: str) -> pl.DataFrame:
@@ -246,24 +249,31 @@ def draw_arrivals(first_seen: pl.DataFrame, every: str = "1d") -> alt.Chart:
     >>> from datetime import UTC, datetime
     >>> frame = pl.DataFrame({"account_id": ["a"], "first_at": [datetime(2026, 1, 5, tzinfo=UTC)], "group": ["ring"]})
     >>> draw_arrivals(frame).to_dict()["mark"]["type"]
-    'bar'
+    'rect'
     """
-    alt = _altair()
+    import altair as alt
+
+    groups = first_seen.get_column("group").unique(maintain_order=True).to_list()
     bins = (
         first_seen.with_columns(pl.col("first_at").dt.truncate(every).alias("bin_at"))
         .group_by("bin_at", "group")
-        .agg(pl.len().alias("accounts"))
-        .sort("bin_at", "group")
-        .with_columns(pl.col("bin_at").dt.offset_by(every).alias("bin_end_at"), _said("bin_at").alias("from"))
+        .agg(pl.len().cast(pl.Int64).alias("accounts"))
+        .sort("bin_at", pl.col("group").replace_strict(groups, range(len(groups)), return_dtype=pl.Int64))
+        .with_columns(
+            pl.col("bin_at").dt.offset_by(every).alias("bin_end_at"),
+            pl.col("accounts").cum_sum().over("bin_at").alias("top"),
+            _said("bin_at").alias("from"),
+        )
+        .with_columns((pl.col("top") - pl.col("accounts")).alias("bottom"))
     )
-    groups = first_seen.get_column("group").unique(maintain_order=True).to_list()
     chart = (
         alt.Chart(_iso(bins, "bin_at", "bin_end_at"))
-        .mark_bar(binSpacing=1)
+        .mark_rect(stroke="white", strokeWidth=0.5)
         .encode(
-            x=_time_axis(alt, "bin_at", f"first seen, per {_duration(every)}"),
+            x=_time_axis("bin_at", f"first seen, per {_duration(every)}"),
             x2="bin_end_at:T",
-            y=alt.Y("accounts:Q", title="accounts", axis=alt.Axis(tickMinStep=1, tickCount=5)),
+            y=alt.Y("bottom:Q", title="accounts", axis=alt.Axis(tickMinStep=1, tickCount=5)),
+            y2="top:Q",
             color=alt.Color("group:N", title=None, scale=alt.Scale(domain=groups, range=_ORDER[: len(groups)])),
             tooltip=[
                 alt.Tooltip("from:N", title="from"),
@@ -272,7 +282,8 @@ def draw_arrivals(first_seen: pl.DataFrame, every: str = "1d") -> alt.Chart:
             ],
         )
     )
-    return style(chart.properties(width="container", height=150))
+    drawn: alt.Chart = style(chart.properties(width="container", height=150))
+    return drawn
 
 
 def _duration(every: str) -> str:
@@ -302,7 +313,8 @@ def draw_lift(lift: pl.DataFrame, names: Names | None = None, limit: int = 15) -
     >>> type(draw_lift(frame)).__name__
     'LayerChart'
     """
-    alt = _altair()
+    import altair as alt
+
     call = names or Names("none")
     best = lift.head(limit)
     labels = [call.full(kind, value, 26) for kind, value in best.select("kind", "value").rows()]
@@ -352,7 +364,10 @@ def draw_lift(lift: pl.DataFrame, names: Names | None = None, limit: int = 15) -
             tooltip=tips,
         )
     )
-    return style(alt.layer(spans, points).properties(width="container", height={"step": 20}))
+    drawn: alt.LayerChart = style(
+        alt.layer(spans, points).properties(width="container", height=20 * max(1, rows.height))
+    )
+    return drawn
 
 
 def draw_hours(events: pl.DataFrame) -> alt.Chart:
@@ -374,7 +389,8 @@ def draw_hours(events: pl.DataFrame) -> alt.Chart:
     >>> draw_hours(frame).to_dict()["mark"]["type"]
     'rect'
     """
-    alt = _altair()
+    import altair as alt
+
     counted = (
         events.select(pl.col("event_at").dt.weekday().alias("weekday"), pl.col("event_at").dt.hour().alias("hour"))
         .group_by("weekday", "hour")
@@ -405,7 +421,8 @@ def draw_hours(events: pl.DataFrame) -> alt.Chart:
             ],
         )
     )
-    return style(chart.properties(width="container", height=150))
+    drawn: alt.Chart = style(chart.properties(width="container", height=150))
+    return drawn
 
 
 _MARKS: Mapping[str, tuple[str, str, str]] = {
@@ -445,16 +462,20 @@ def draw_swimlanes(
     Examples
     --------
     >>> from datetime import UTC, datetime
-    >>> frame = pl.DataFrame({"account_id": ["a"], "event_at": [datetime(2026, 1, 5, tzinfo=UTC)], "event": ["auth.login"]})
+    >>> at = [datetime(2026, 1, 5, tzinfo=UTC)]
+    >>> frame = pl.DataFrame({"account_id": ["a"], "event_at": at, "event": ["auth.login"]})
     >>> type(draw_swimlanes(frame, ["a"])).__name__
     'LayerChart'
     """
     if len(lanes) > _MOST_LANES:
-        raise InputError(f"{_MOST_LANES} lanes can be read; found {len(lanes)}: choose, and say in the caption what was left out")
+        raise InputError(
+            f"{_MOST_LANES} lanes can be read; found {len(lanes)}: choose, and say in the caption what was left out"
+        )
     shown = events.filter(pl.col("account_id").is_in(list(lanes)))
     if shown.is_empty():
         raise InputError(f"none of the {len(lanes)} lanes has an event: draw lanes only where there are events")
-    alt = _altair()
+    import altair as alt
+
     span = shown.select((pl.col("event_at").max() - pl.col("event_at").min()).dt.total_seconds()).item()
     width = max(60, int(span / max(1, bins)))
     label = {lane: name + (" ★" if lane in set(seeds) else "") for lane, name in short_names(lanes, 18).items()}
@@ -476,12 +497,12 @@ def draw_swimlanes(
         .drop("verbs")
     )
     cells = cells.with_columns(pl.Series("what", [visible(text, 90) for text in cells["what"]], dtype=pl.String))
-    y = alt.Y("lane:N", sort=order, title=None, scale=alt.Scale(domain=order))
+    y = alt.Y("lane:N", sort=None, title=None, scale=alt.Scale(domain=order))
     bands = (
         alt.Chart(_iso(cells, "bin_at", "bin_end_at"))
         .mark_bar(height=11, color=PALETTE["sky"])
         .encode(
-            x=_time_axis(alt, "bin_at", f"each band is {_words(width)} wide"),
+            x=_time_axis("bin_at", f"each band is {_words(width)} wide"),
             x2="bin_end_at:T",
             y=y,
             opacity=alt.Opacity("n:Q", scale=alt.Scale(type="log", range=[0.35, 1]), legend=None),
@@ -505,7 +526,7 @@ def draw_swimlanes(
         alt.Chart(_iso(rare.select("event_at", "lane", "at", "mark", "what"), "event_at"))
         .mark_point(filled=True, opacity=1, size=55, stroke="white", strokeWidth=0.6)
         .encode(
-            x=_time_axis(alt, "event_at", f"each band is {_words(width)} wide"),
+            x=_time_axis("event_at", f"each band is {_words(width)} wide"),
             y=y,
             color=alt.Color(
                 "mark:N", title=None, scale=alt.Scale(domain=domain, range=[_MARKS[name][2] for name in known])
@@ -524,7 +545,8 @@ def draw_swimlanes(
     parts[0] = parts[0].add_params(
         alt.selection_interval(encodings=["x"], bind="scales", name="pan", zoom="wheel![event.ctrlKey]")
     )
-    return style(alt.layer(*parts).properties(width="container", height={"step": 17}))
+    drawn: alt.LayerChart = style(alt.layer(*parts).properties(width="container", height=17 * len(lanes)))
+    return drawn
 
 
 def _words(seconds: int) -> str:

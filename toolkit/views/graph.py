@@ -1,7 +1,7 @@
 """The network as a picture: accounts, the values they share, and the evidence on hover.
 
-Positions come from :func:`toolkit.graph.layout.find_layout`, so every reader sees the same map. Labels are placed where they
-cover nothing; what gets no label speaks on hover.
+Positions come from :func:`toolkit.graph.layout.find_layout`, so every reader sees the same map. Labels are placed where
+they cover nothing; what gets no label speaks on hover.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ _KINDS: Final = (
     ("square", PALETTE["orange"]),
 )
 _WIDE, _HIGH, _LETTER, _LINE = 900, 540, 6.4, 14
-"""Pixels: of the picture, of a letter and of a line of text. The picture may be drawn narrower; labels then stand closer."""
+"""Pixels: of the picture, of a letter and of a line of text. The picture may be drawn narrower; labels then stand
+closer."""
 
 
 def draw_graph(
@@ -103,7 +104,7 @@ def draw_graph(
             y=y,
             x2="x2:Q",
             y2="y2:Q",
-            color=alt.Color("group:N", scale=colour, legend=None),
+            color=alt.Color("group:N", title=None, scale=colour),
             opacity=faded,
             tooltip=[alt.Tooltip("ends:N", title="edge"), alt.Tooltip("why:N", title="evidence")],
         )
@@ -133,7 +134,8 @@ def draw_graph(
         .encode(x=alt.X("lx:Q"), y=alt.Y("ly:Q"), text="shown:N")
     )
     written = alt.Chart(texts).mark_text(fontSize=11, color="#223").encode(x="lx:Q", y="ly:Q", text="shown:N")
-    return style(alt.layer(lines, points, halo, written).properties(width="container", height=_HIGH))
+    drawn: alt.LayerChart = style(alt.layer(lines, points, halo, written).properties(width="container", height=_HIGH))
+    return drawn
 
 
 _NODE: Final = {
@@ -206,7 +208,7 @@ def _why(about: Mapping[str, Any]) -> str:
 
 
 def _place_labels(nodes: pl.DataFrame, labels: int) -> pl.DataFrame:
-    """Put labels above, below or beside their nodes where they cover no node and no other label; else leave them out."""
+    """Put labels above, below or beside their nodes where they cover no node and no other label; or leave them out."""
     rows = nodes.sort("account", "degree", "name", descending=[False, True, False]).to_dicts()
     left, right = (min((r["x"] for r in rows), default=0.0), max((r["x"] for r in rows), default=1.0))
     low, high = (min((r["y"] for r in rows), default=0.0), max((r["y"] for r in rows), default=1.0))
@@ -219,11 +221,13 @@ def _place_labels(nodes: pl.DataFrame, labels: int) -> pl.DataFrame:
         px, py = _pixels(row, left, low, per_x, per_y)
         wide = len(row["label"]) * _LETTER
         for dx, dy in ((0.0, 17.0), (0.0, -17.0), (wide / 2 + 14, 0.0), (-wide / 2 - 14, 0.0)):
-            box = (px + dx, py + dy, wide, float(_LINE))
-            inside = wide / 2 - 25 <= box[0] <= _WIDE - 35 - wide / 2
+            # Labels above and below move sideways to stay in the picture.
+            middle = min(max(px + dx, wide / 2 - 25), _WIDE - 35 - wide / 2) if dy else px + dx
+            box = (middle, py + dy, wide, float(_LINE))
+            inside = wide / 2 - 25 <= middle <= _WIDE - 35 - wide / 2
             if inside and not any(_overlap(box, other) for other in taken):
                 taken.append(box)
-                row |= {"shown": row["label"], "lx": row["x"] + dx / per_x, "ly": row["y"] + dy / per_y}
+                row |= {"shown": row["label"], "lx": row["x"] + (middle - px) / per_x, "ly": row["y"] + dy / per_y}
                 break
     schema = {**_NODE, "shown": pl.String, "lx": pl.Float64, "ly": pl.Float64}
     return pl.DataFrame(rows, schema=schema).with_columns(pl.col("lx", "ly").round(4))

@@ -1,7 +1,8 @@
 """How a report calls the values it speaks of: by themselves, or by a number where they are personal.
 
-A number is given once per report (``e-mail #2`` is the same address on the whole page), so that charts and sentences can be
-read without showing anybody's address. Which value a number stands for is a table of its own, masked or left out.
+A number is given once per report (``e-mail #2`` is the same address on the whole page), so that charts and sentences
+can be read without showing anybody's address. Which value a number stands for is a table of its own, masked or left
+out.
 """
 
 from __future__ import annotations
@@ -35,15 +36,21 @@ class Names:
     redaction : {"none", "standard", "strict"}
     numbers : mapping of (kind, value) to int
         The values that have a number instead of their text.
+    open_kinds : frozenset of str or None
+        Kinds whose values may stand there as they are; None = all. A value of another kind that has no number is not
+        shown at all.
     """
 
     redaction: str
     numbers: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    open_kinds: frozenset[str] | None = None
 
     def short(self, kind: str, value: str, limit: int = 40) -> str:
         """Return what the value is called beside its kind."""
         number = self.numbers.get((kind, value))
-        return visible(value, limit) if number is None else f"#{number}"
+        if number is not None:
+            return f"#{number}"
+        return visible(value, limit) if self.open_kinds is None or kind in self.open_kinds else "(not shown)"
 
     def full(self, kind: str, value: str, limit: int = 40) -> str:
         """Return kind and value in words.
@@ -88,6 +95,24 @@ class Names:
             pl.Series("value", [None if v is None else self.short(k, v) for k, v in rows], dtype=pl.String),
         )
 
+    def rename_list(self, evidence: pl.Series) -> pl.Series:
+        """Put names and words into a column of evidence.
+
+        Examples
+        --------
+        >>> row = {"kind": "tls_fp", "value": "t13"}
+        >>> Names("none").rename_list(pl.Series([[row]])).to_list()
+        [[{'kind': 'TLS fingerprint', 'value': 't13'}]]
+        """
+        renamed = [
+            [
+                {**item, "kind": say_kind(item["kind"]), "value": self.short(item["kind"], item["value"])}
+                for item in items
+            ]
+            for items in evidence.to_list()
+        ]
+        return pl.Series(evidence.name, renamed, dtype=evidence.dtype)
+
     def key(self) -> pl.DataFrame:
         """Return which value each number stands for: kind, value, name. Order: kind, number.
 
@@ -115,8 +140,8 @@ def name_values(*tables: pl.DataFrame, kinds: Mapping[str, Kind], redaction: str
     Parameters
     ----------
     *tables : polars.DataFrame
-        With ``kind`` and ``value``, or with an ``evidence`` column. Values are numbered per kind in the order in which they
-        first come.
+        With ``kind`` and ``value``, or with an ``evidence`` column. Values are numbered per kind in the order in which
+        they first come.
     kinds : mapping of str to Kind
         Values of kinds that are personal (sensitivity 2 and more), and of kinds nobody declared, get numbers.
     redaction : {"none", "standard", "strict"}
@@ -144,13 +169,15 @@ def name_values(*tables: pl.DataFrame, kinds: Mapping[str, Kind], redaction: str
     pairs = pl.concat([_pairs(table) for table in tables]).drop_nulls().unique(maintain_order=True)
     counts: dict[str, int] = {}
     numbers: dict[tuple[str, str], int] = {}
+    named = set(pairs.get_column("kind")) | set(kinds)
+    shown = {
+        k for k in named if redaction == "none" or (k in kinds and kinds[k].sensitivity < _PERSONAL)
+    } - _NEVER_SHOWN
     for kind, value in pairs.iter_rows():
-        declared = kinds.get(kind)
-        personal = declared is None or declared.sensitivity >= _PERSONAL
-        if kind in _NEVER_SHOWN or (personal and redaction != "none"):
+        if kind not in shown:
             counts[kind] = counts.get(kind, 0) + 1
             numbers[kind, value] = counts[kind]
-    return Names(redaction, numbers)
+    return Names(redaction, numbers, frozenset(shown))
 
 
 def _pairs(table: pl.DataFrame) -> pl.DataFrame:

@@ -140,6 +140,8 @@ def _one_fault(key: str, value: Any, at: str) -> Iterator[str]:
         yield f"{at}: a tooltip names its fields"
     elif key in ("on", "clear", "zoom", "translate") and isinstance(value, str) and value not in _EVENTS:
         yield f"{at}: listens to {', '.join(sorted(_EVENTS))}; found {visible(value)!r}"
+    elif key == "sort" and isinstance(value, list):
+        yield f"{at}: a list to sort by becomes an expression; give the scale a domain"
     elif key == "bind" and value not in ("scales", "legend"):
         yield f"{at}: binds to scales or to the legend only"
     elif key == "timeUnit" and not str(value["unit"] if isinstance(value, dict) else value).startswith("utc"):

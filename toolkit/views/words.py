@@ -7,7 +7,7 @@ from typing import Final
 
 from toolkit.errors import visible
 
-__all__ = ["count_of", "join_words", "say_family", "say_kind", "short_names"]
+__all__ = ["count_of", "join_words", "say_family", "say_fault", "say_kind", "short_names"]
 
 _KINDS: Final = {
     "browser_fp": "browser fingerprint",
@@ -29,13 +29,27 @@ _KINDS: Final = {
 _FAMILIES: Final = {
     "dev": "machines",
     "net": "networks",
-    "pay": "payment",
+    "pay": "payment details",
     "reg": "sign-up details",
     "text": "prompts",
-    "behav": "behaviour",
-    "org": "organisation",
+    "behav": "habits",
+    "org": "organisations",
     "key": "API keys",
     "other": "other values",
+}
+
+_FAULTS: Final = {
+    "inversions": "rows out of order",
+    "ingested_before_event": "stored before it happened",
+    "late_arrival": "late arrival",
+    "duplicate_ids": "ids that repeat",
+    "source_silent": "a table fell silent",
+    "source_starts_late": "a table starts late",
+    "source_ends_early": "a table ends early",
+    "zone_assumed": "time zone as declared",
+    "dst_fold": "hour that came twice",
+    "dst_gap": "hour that never was",
+    "no_events": "no events",
 }
 
 
@@ -59,6 +73,17 @@ def say_family(family: str) -> str:
     ('machines', 'site')
     """
     return _FAMILIES.get(family, family.replace("_", " "))
+
+
+def say_fault(fault: str) -> str:
+    """Return a fault of the record in words.
+
+    Examples
+    --------
+    >>> say_fault("inversions"), say_fault("rounded_to_minute")
+    ('rows out of order', 'rounded to minute')
+    """
+    return _FAULTS.get(fault, fault.replace("_", " "))
 
 
 _WIDEST: Final = 48

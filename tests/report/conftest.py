@@ -1,0 +1,175 @@
+"""One run of the demo for all tests, a browser that tells on a page, a run without a kernel, and strings that attack."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from toolkit.report.execute import clean_notebook
+from toolkit.report.page import render_page
+from toolkit.resources import bundled
+
+TINY = bundled("data_samples") / "tiny"
+CHROMIUM = "/usr/bin/chromium"
+
+
+@pytest.fixture(scope="session")
+def seeds() -> list[str]:
+    """The seeds of the first escalation of the sample."""
+    first = json.loads((TINY / "escalations.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    return list(first["seed_accounts"])
+
+
+def _demo(folder: Path, hash_seed: str) -> Path:
+    done = subprocess.run(
+        [Path(sys.executable).parent / "toolkit", "demo", "--out", folder],
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of `toolkit demo`, made in a process of its own."""
+    return _demo(tmp_path_factory.mktemp("one") / "demo", "1")
+
+
+@pytest.fixture(scope="session")
+def demo_again(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same from another process, in another folder, with another order of hashes."""
+    return _demo(tmp_path_factory.mktemp("two") / "a {folder}" / "demo", "2")
+
+
+@pytest.fixture(scope="session")
+def hostile() -> list[str]:
+    """Strings of our own making that attack pages, spreadsheets, terminals and programs; and one of 10,000 characters."""
+    listed = json.loads((Path(__file__).parent / "hostile.json").read_text(encoding="utf-8"))
+    return [*listed, "long" * 2_500]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, with no wish to phone home."""
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"no browser at {CHROMIUM}: apt-get install chromium")
+    quiet = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=[*quiet.split(), "--no-first-run"])
+        yield chromium
+        chromium.close()
+
+
+@dataclass
+class Look:
+    """What a page did when it was opened."""
+
+    page: Page
+    requests: list[str] = field(default_factory=list)
+    console: list[str] = field(default_factory=list)
+
+    @property
+    def pwned(self) -> list[int]:
+        """Marks that executed strings have left."""
+        return list(self.page.evaluate("window.__pwned"))
+
+
+@pytest.fixture
+def look(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Look]]:
+    """Open a page from a file, with a hook for whatever executes and a log of whatever is fetched."""
+    contexts = []
+
+    def open_(page: str | Path, *, ready: bool = True, **context: Any) -> Look:
+        path = page
+        if isinstance(page, str):
+            path = tmp_path / "page.html"
+            path.write_text(page, encoding="utf-8")
+        contexts.append(browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **context}))
+        seen = Look(contexts[-1].new_page())
+        seen.page.add_init_script("window.__pwned = []; window.alert = window.prompt = () => window.__pwned.push(0)")
+        seen.page.on("requestfinished", lambda request: seen.requests.append(request.url))
+        # What the page's own policy stopped has not left the browser; everything else has at least tried to.
+        seen.page.on("requestfailed", lambda r: seen.requests.append(r.url) if r.failure != "csp" else None)
+        seen.page.on("console", lambda message: seen.console.append(message.text))
+        seen.page.on("pageerror", lambda error: seen.console.append(str(error)))
+        seen.page.goto(Path(path).resolve().as_uri())
+        if ready:
+            seen.page.wait_for_selector("html[data-ready]", timeout=60_000)
+        else:
+            seen.page.wait_for_timeout(250)
+        seen.requests = [url for url in seen.requests if not url.startswith("file://")]
+        return seen
+
+    yield open_
+    for context in contexts:
+        context.close()
+
+
+@dataclass
+class ByHand:
+    """A template that was run cell by cell in this process."""
+
+    names: dict[str, Any]
+    notebook: dict[str, Any]
+    page: str
+
+    @property
+    def text(self) -> str:
+        """Everything a reader could find: the page and the notebook."""
+        return self.page + json.dumps(self.notebook, ensure_ascii=False)
+
+
+@pytest.fixture
+def run_cells() -> Callable[..., ByHand]:
+    """Run the cells of the ring escalation without a kernel: the same cells, a tenth of the time."""
+
+    def run(seed_accounts: Sequence[str], **parameters: Any) -> ByHand:
+        source = json.loads((bundled("templates") / "ring_escalation.ipynb").read_text(encoding="utf-8"))
+        names: dict[str, Any] = {"__name__": "__main__"}
+        cells = []
+        for cell in source["cells"]:
+            text = "".join(cell["source"])
+            outputs = []
+            if cell["cell_type"] == "code":
+                shown, printed = _execute(text, names)
+                if hasattr(shown, "_repr_mimebundle_"):
+                    data = shown._repr_mimebundle_()
+                    outputs.append(
+                        {"output_type": "display_data", "data": json.loads(json.dumps(data)), "metadata": {}}
+                    )
+                if printed:
+                    outputs.append({"output_type": "stream", "name": "stdout", "text": printed})
+                if "parameters" in cell["metadata"].get("tags", []):
+                    names |= {"seed_accounts": list(seed_accounts), "data_uri": str(TINY), **parameters}
+            cells.append({**cell, "outputs": outputs})
+        notebook = clean_notebook({"cells": cells})
+        return ByHand(names, notebook, render_page(notebook, tlp=names["tlp"]))
+
+    return run
+
+
+def _execute(source: str, names: dict[str, Any]) -> tuple[Any, str]:
+    """Run one cell as a notebook does: the value of its last expression is shown."""
+    tree = ast.parse(source)
+    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(tree, "cell", "exec"), names)  # noqa: S102 - our own template, in a test
+        shown = eval(compile(ast.Expression(last.value), "cell", "eval"), names) if last else None  # noqa: S307 - as above
+    return shown, printed.getvalue()

@@ -1,0 +1,207 @@
+"""The folder of a report: written in private, put in place by a rename, never half done.
+
+A run writes into a hidden folder beside the target and holds a lock in it. The finished folder takes the target's
+place; a run that was killed leaves only its hidden folder, which the next run sweeps away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from toolkit.errors import InputError, visible
+from toolkit.report.custody import UNHASHED
+
+try:
+    import fcntl
+except ImportError:  # not on Windows: there the age of a folder decides alone
+    fcntl = None  # type: ignore[assignment]  # the absence of the module is looked at before each use
+
+__all__ = ["check_target", "private_folder", "put_in_place"]
+
+_LOCK = ".lock"
+_ABANDONED_S = 24 * 3600.0
+"""A private folder without a lock that can be asked is taken for abandoned after a day."""
+
+
+def check_target(target: Path) -> None:
+    """Refuse a target that is a file, or that holds anything but a report of ours.
+
+    Parameters
+    ----------
+    target : pathlib.Path
+        Where a report shall be.
+
+    Raises
+    ------
+    InputError
+        Names what is in the way.
+
+    Examples
+    --------
+    >>> check_target(Path("there/is/nothing/here"))
+    """
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise InputError(f"cannot publish a report at {visible(target, 200)}: it is a file; give a folder")
+    there = sorted(path.name for path in target.iterdir())
+    if not there:
+        return
+    try:
+        manifest = json.loads((target / "manifest.json").read_text(encoding="utf-8"))
+        ours = {str(entry["file"]) for entry in manifest["outputs"]} | UNHASHED
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(
+            f"{visible(target, 200)} holds files that are not a report ({visible(there[0])}): give a new folder, or"
+            " empty this one"
+        ) from None
+    foreign = [name for name in there if name not in ours]
+    if foreign:
+        named = ", ".join(visible(name) for name in foreign[:3]) + (" and more" if len(foreign) > 3 else "")
+        raise InputError(
+            f"{visible(target, 200)} holds a report and other files ({named}), which a new report would remove:"
+            " move them, or give a new folder"
+        )
+
+
+@contextlib.contextmanager
+def private_folder(target: Path) -> Iterator[Path]:
+    """Make the hidden folder that a run writes into; it is gone afterwards, unless it was put in place.
+
+    Parameters
+    ----------
+    target : pathlib.Path
+        Where the report shall be; its parents are made.
+
+    Yields
+    ------
+    pathlib.Path
+        An empty folder on the same file system, readable by its owner only.
+
+    Examples
+    --------
+    >>> with tempfile.TemporaryDirectory() as d, private_folder(Path(d) / "report") as folder:
+    ...     folder.name.startswith(".report.run-")
+    True
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(target)
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.run-", dir=target.parent))
+    lock = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        if fcntl is not None:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
+    finally:
+        os.close(lock)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def put_in_place(folder: Path, target: Path) -> None:
+    """Let a finished folder take the target's place, and remove what was there.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        From :func:`private_folder`.
+    target : pathlib.Path
+        Checked again: what appeared there during the run is not removed.
+
+    Raises
+    ------
+    InputError
+        As :func:`check_target`.
+
+    Examples
+    --------
+    >>> with tempfile.TemporaryDirectory() as d, private_folder(Path(d) / "report") as folder:
+    ...     _ = (folder / "report.html").write_text("x")
+    ...     put_in_place(folder, Path(d) / "report")
+    ...     [p.name for p in (Path(d) / "report").iterdir()]
+    ['report.html']
+    """
+    (folder / _LOCK).unlink(missing_ok=True)
+    for path in (*folder.iterdir(), folder):
+        _sync(path)
+    folder.chmod(0o755)
+    previous = _previous(target)
+    with _one_at_a_time(target.parent):
+        check_target(target)
+        shutil.rmtree(previous, ignore_errors=True)
+        if target.exists():
+            target.rename(previous)
+        try:
+            folder.rename(target)
+        except OSError:
+            if previous.exists():
+                previous.rename(target)
+            raise
+        _sync(target.parent)
+    shutil.rmtree(previous, ignore_errors=True)
+
+
+def _previous(target: Path) -> Path:
+    return target.parent / f".{target.name}.previous"
+
+
+def _sweep(target: Path) -> None:
+    """Remove what killed runs of this target left; bring back a report that was set aside and never replaced."""
+    with _one_at_a_time(target.parent):
+        if _previous(target).is_dir() and not target.exists():
+            _previous(target).rename(target)
+    begins = f".{target.name}.run-"
+    for folder in sorted(path for path in target.parent.iterdir() if path.name.startswith(begins) and path.is_dir()):
+        if not folder.is_symlink() and _is_abandoned(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_abandoned(folder: Path) -> bool:
+    """Whether the run that made a private folder is over: its lock is free, or nobody can tell and it is old."""
+    lock = folder / _LOCK
+    if fcntl is None or not lock.is_file():
+        try:
+            return time.time() - folder.stat().st_mtime > _ABANDONED_S
+        except OSError:
+            return False
+    try:
+        handle = os.open(lock, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+    return True
+
+
+@contextlib.contextmanager
+def _one_at_a_time(parent: Path) -> Iterator[None]:
+    """Hold the lock of a folder while names in it are exchanged."""
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(parent, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _sync(path: Path) -> None:
+    """Bring a file or a folder to the disk, where the system can."""
+    with contextlib.suppress(OSError):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
