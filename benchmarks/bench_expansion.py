@@ -116,7 +116,7 @@ def report(runs: pl.DataFrame, levels: pl.DataFrame, innocent_runs: pl.DataFrame
             pl.col("recall").min().alias("worst recall"),
             pl.col("precision").mean(),
             pl.col("precision").min().alias("worst precision"),
-            pl.col("estimate_error").abs().max().alias("worst |estimate - truth|"),
+            pl.col("estimate_error").abs().max().alias("worst gap of estimate"),
             (pl.col("found") == 0).sum().alias("found nobody"),
             pl.col("seconds").median().alias("median s"),
         )

@@ -11,7 +11,7 @@
     const spec = JSON.parse(document.getElementById(place.dataset.spec).textContent);
     return vegaEmbed(place, spec, {
       ast: true, expr: vegaInterpreter.expressionInterpreter, actions: false, renderer: "svg", loader: offline, hover: true,
-      defaultStyle: false, tooltip: { theme: dark ? "dark" : "light" },
+      defaultStyle: false, logLevel: 1, tooltip: { theme: dark ? "dark" : "light" },
     }).catch((error) => { place.textContent = "This chart could not be drawn: " + error.message; });
   });
   Promise.all(charts).then(() => document.documentElement.setAttribute("data-ready", "yes"));
