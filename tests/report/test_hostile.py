@@ -93,12 +93,14 @@ def test_the_control_bites(hostile: list[str], look: Look) -> None:
     """The same strings, raw and without a policy, run and fetch: the hook and the log work."""
     ran: set[int] = set()
     fetched: list[str] = []
-    for string in (string for string in hostile if re.search("pwned|evil", string)):
-        seen = look(f"<!doctype html><meta charset=utf-8><body><div title='{string}'>{string}</div>", ready=False)
+    biting = [string for string in hostile if re.search("pwned|evil", string) and "http-equiv" not in string]
+    for start in range(0, len(biting), 4):
+        raw = "".join(f"<div title='{string}'>{string}</div>\n" for string in biting[start : start + 4])
+        seen = look(f"<!doctype html><meta charset=utf-8><body>{raw}", ready=False)
         ran |= set(seen.pwned)
         fetched += seen.requests
         seen.page.context.close()
-    assert len(ran) >= 12, ran
+    assert len(ran) >= 9, ran
     assert len({url for url in fetched if "evil.invalid" in url}) >= 5, fetched
 
 
@@ -211,11 +213,14 @@ def test_every_chart(hostile: list[str], look: Look) -> None:
     _check_markup(page)
     seen = look(page)
     assert seen.page.locator(".vega svg").count() == 7
+    told: list[str] = []
     for place in range(7):
         marks = seen.page.locator(".vega").nth(place).locator(".role-mark path, .role-mark line")
         for mark in range(0, min(marks.count(), 40), 2):
             marks.nth(mark).hover(force=True, timeout=5_000)
-    assert seen.page.locator("#vg-tooltip-element").inner_text().strip()
+            told.append(seen.page.locator("#vg-tooltip-element").text_content() or "")
+    assert len(set(told)) > 40, "the tooltips were really shown"
+    assert not [text for text in told if re.search("[\u200b\u202e\u2066]", text)]
     _check_live(seen)
 
 
