@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from toolkit.resources import bundled
 
 TINY = bundled("data_samples") / "tiny"
 SEEDS = json.loads((TINY / "escalations.jsonl").read_text().splitlines()[0])["seed_accounts"]
-REAL = Path(os.environ.get("TOOLKIT_REAL_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -71,15 +69,14 @@ def test_timeline_writes_three_tables(run: Run, tmp_path: Path) -> None:
     assert set(pl.read_parquet(tmp_path / "timeline.parquet")["account_id"]) <= set(SEEDS[:2])
 
 
-@pytest.mark.skipif(not (REAL / "cloudtrail_stratus").is_dir(), reason=f"real data are not at {REAL}")
-def test_timeline_of_real_logs_keeps_every_event(run: Run, tmp_path: Path) -> None:
+def test_timeline_of_real_logs_keeps_every_event(run: Run, tmp_path: Path, real_data: Path) -> None:
     """2,900 CloudTrail events in, 2,900 out, in one total order."""
     mapping = tmp_path / "mapping.yaml"
     mapping.write_text(
         "tables:\n  events:\n    account: principal\n    time: event_time\n    event_id: event_id\n"
         "    event: {column: event_name, prefix: aws.}\n    indicators: {ip: ip, user_agent: ua}\n"
     )
-    assert run("timeline", REAL / "cloudtrail_stratus", "--mapping", mapping, "--out", tmp_path / "out")[0] == 0
+    assert run("timeline", real_data / "cloudtrail_stratus", "--mapping", mapping, "--out", tmp_path / "out")[0] == 0
     told = pl.read_parquet(tmp_path / "out" / "timeline.parquet")
     order = ["event_at", "source", "seq", "event_id"]
     assert told.height == 2900

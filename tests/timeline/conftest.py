@@ -1,28 +1,16 @@
-"""Events in one line, and where the real data are."""
+"""Events in one line."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import polars as pl
 import pytest
 
 from toolkit.model.tables import Events, conform
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 START = datetime(2026, 1, 5, tzinfo=UTC)
-
-
-@pytest.fixture(scope="session")
-def real_data() -> Path:
-    """The folder of real data, or a skip that says where it was looked for."""
-    folder = Path(os.environ.get("TOOLKIT_REAL_DATA", CHECKOUT / ".." / "shared" / "data"))
-    if not folder.is_dir():
-        pytest.skip(f"no real data: set TOOLKIT_REAL_DATA, or put them in {folder}")
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from toolkit.errors import InputError
 from toolkit.timeline.synchrony import count_chance_pairs, find_synchrony
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
-REAL = Path(os.environ.get("TOOLKIT_REAL_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 
 shares = st.lists(
     st.tuples(st.sampled_from("abcd"), st.sampled_from("xy"), st.integers(0, 300)), min_size=1, max_size=25
@@ -69,10 +67,9 @@ def test_a_wrong_column_is_named() -> None:
         find_synchrony(_events([("a", "x", 0)]), object_column="objekt")
 
 
-@pytest.mark.skipif(not (REAL / "russian_coord_tweets.parquet").exists(), reason=f"real data are not at {REAL}")
-def test_the_counts_of_the_russian_sample() -> None:
+def test_the_counts_of_the_russian_sample(real_data: Path) -> None:
     """1,092 pairs within 10 s, 6,206 within 60 s, 32 of them with two objects or more."""
-    raw = pl.read_parquet(REAL / "russian_coord_tweets.parquet").unique()
+    raw = pl.read_parquet(real_data / "russian_coord_tweets.parquet").unique()
     events = raw.select(
         pl.col("account_id").cast(pl.String),
         pl.col("object_id").cast(pl.String).alias("object"),

@@ -11,6 +11,7 @@ import polars as pl
 from toolkit.errors import visible
 from toolkit.linking.belonging import ExpandSettings, Scores, find_frontier, score_accounts
 from toolkit.linking.combine import FAMILY_SPEAKS, family_names
+from toolkit.linking.evidence import EVIDENCE_FIELDS, write_evidence
 from toolkit.linking.incidence import BoolArray, Incidence, IntArray
 from toolkit.linking.score import level_of
 from toolkit.model.tables import EVIDENCE, Expansion, conform
@@ -112,26 +113,18 @@ def _evidence(index: Incidence, scores: Scores, rows: IntArray) -> pl.DataFrame:
     wanted = np.zeros(len(scores.account), dtype=bool)
     wanted[rows] = True
     hit = np.flatnonzero(wanted[scores.hit_row] & (scores.hit_bits > 0))
-    value = index.value[scores.hit_incidence[hit]]
-    kind = index.value_kind[value]
-    window = np.array([k.window_h if k.window_h else np.nan for k in index.kinds])[kind]
+    rows_of_evidence = write_evidence(
+        index,
+        scores.hit_row[hit],
+        index.value[scores.hit_incidence[hit]],
+        scores.hit_bits[hit],
+        scores.hit_holders[hit],
+        members=scores.hit_members[hit],
+    )
     return (
-        pl.DataFrame(
-            {
-                "row": scores.hit_row[hit],
-                "kind": index.values.get_column("kind").gather(value),
-                "value": index.values.get_column("value").gather(value),
-                "bits": np.round(scores.hit_bits[hit], 6),
-                "holders": scores.hit_holders[hit].astype(np.uint32),
-                "members": scores.hit_members[hit].astype(np.uint32),
-                "window": pl.Series(window, nan_to_null=True, dtype=pl.Float64),
-                "regime": pl.Series([k.regime for k in index.kinds], dtype=pl.String).gather(kind),
-            }
-        )
-        .sort(["row", "bits", "kind", "value"], descending=[False, True, False, False])
-        .group_by("row", maintain_order=True)
+        rows_of_evidence.group_by("row", maintain_order=True)
         .agg(
-            pl.struct("kind", "value", "bits", "holders", "window", "regime").alias("evidence"),
+            pl.struct(EVIDENCE_FIELDS).alias("evidence"),
             pl.struct("kind", "value", "bits", "holders", "members").head(3).alias("said"),
         )
         .with_columns(pl.col("evidence").cast(EVIDENCE))

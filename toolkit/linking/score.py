@@ -26,6 +26,7 @@ import numpy as np
 import polars as pl
 
 from toolkit.linking.combine import FAMILY_SPEAKS, combine_bits, count_reasons, family_codes, family_names, swallowed
+from toolkit.linking.evidence import EVIDENCE_FIELDS, write_evidence
 from toolkit.linking.incidence import BoolArray, FloatArray, Incidence, IntArray, build_incidence
 from toolkit.linking.innocent import explain_innocently
 from toolkit.model.tables import EVIDENCE, Links, conform, empty
@@ -355,35 +356,22 @@ def links_table(
             "families": pl.Series(spoke, dtype=pl.List(pl.String)),
         }
     )
-    evidence = evidence_table(index, shared, kept)
-    table = table.join(evidence, on="row", how="left").with_columns(pl.lit(None, pl.Float64).alias("q_value"))
+    table = table.join(_evidence(index, shared, kept), on="row", how="left").with_columns(
+        pl.lit(None, pl.Float64).alias("q_value")
+    )
     table = table.with_columns(pl.Series("innocent_explanation", explain_innocently(table), dtype=pl.String))
     return conform(table.sort(["bits", "account_a", "account_b"], descending=[True, False, False]), Links)
 
 
-def evidence_table(index: Incidence, shared: Shared, pairs: IntArray) -> pl.DataFrame:
+def _evidence(index: Incidence, shared: Shared, pairs: IntArray) -> pl.DataFrame:
     """Return ``row`` and ``evidence`` (strongest first) of the given pairs."""
     wanted = np.zeros(len(shared.a), dtype=bool)
     wanted[pairs] = True
     rows = np.flatnonzero(wanted[shared.pair])
-    value = shared.value[rows]
-    kind = index.value_kind[value]
-    window = np.array([k.window_h if k.window_h else np.nan for k in index.kinds])[kind]
     return (
-        pl.DataFrame(
-            {
-                "row": shared.pair[rows],
-                "kind": index.values.get_column("kind").gather(value),
-                "value": index.values.get_column("value").gather(value),
-                "bits": np.round(shared.bits[rows], 6),
-                "holders": shared.holders[rows].astype(np.uint32),
-                "window": pl.Series(window, nan_to_null=True),
-                "regime": pl.Series([k.regime for k in index.kinds], dtype=pl.String).gather(kind),
-            }
-        )
-        .sort(["row", "bits", "kind", "value"], descending=[False, True, False, False])
+        write_evidence(index, shared.pair[rows], shared.value[rows], shared.bits[rows], shared.holders[rows])
         .group_by("row", maintain_order=True)
-        .agg(pl.struct("kind", "value", "bits", "holders", "window", "regime").alias("evidence"))
+        .agg(pl.struct(EVIDENCE_FIELDS).alias("evidence"))
         .with_columns(pl.col("evidence").cast(EVIDENCE))
     )
 
