@@ -153,7 +153,8 @@ def templates(folder: Path | None) -> None:
     for found in find_templates(folder).values():
         click.echo(f"{found.name}: {found.title}\n  {found.purpose}")
         for p in found.parameters:
-            click.echo(f"  -p {p.name}={json.dumps(p.default)}  ({p.type}) {p.help}")
+            kind = ", ".join(p.choices) or p.type
+            click.echo(f"  -p {p.name}={json.dumps(p.default)}  ({kind}) {p.help}")
 
 
 @cli.command()

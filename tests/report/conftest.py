@@ -1,4 +1,4 @@
-"""One run of the demo for all tests, a browser that tells on a page, a run without a kernel, and strings that attack."""
+"""One demo run for all tests, a browser that tells on a page, a run without a kernel, and strings that attack."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def demo_again(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def hostile() -> list[str]:
-    """Strings of our own making that attack pages, spreadsheets, terminals and programs; and one of 10,000 characters."""
+    """Strings of our own making that attack pages, spreadsheets and terminals; and one of 10,000 characters."""
     listed = json.loads((Path(__file__).parent / "hostile.json").read_text(encoding="utf-8"))
     return [*listed, "long" * 2_500]
 
@@ -167,9 +167,11 @@ def run_cells() -> Callable[..., ByHand]:
 def _execute(source: str, names: dict[str, Any]) -> tuple[Any, str]:
     """Run one cell as a notebook does: the value of its last expression is shown."""
     tree = ast.parse(source)
-    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+    last = tree.body[-1] if tree.body else None
+    asked = ast.Expression(last.value) if isinstance(last, ast.Expr) else None
+    tree.body = tree.body[:-1] if asked else tree.body
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         exec(compile(tree, "cell", "exec"), names)  # noqa: S102 - our own template, in a test
-        shown = eval(compile(ast.Expression(last.value), "cell", "eval"), names) if last else None  # noqa: S307 - as above
+        shown = eval(compile(asked, "cell", "eval"), names) if asked else None  # noqa: S307 - as above
     return shown, printed.getvalue()

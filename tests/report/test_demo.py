@@ -29,7 +29,7 @@ class Outline(HTMLParser):
         self.headings: list[str] = []
         self._inside = False
 
-    def handle_starttag(self, tag: str, attrs: object) -> None:
+    def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002 - the parser's signature
         self._inside = tag == "h2"
 
     def handle_data(self, data: str) -> None:

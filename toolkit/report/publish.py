@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from pydantic import ValidationError
 
 from toolkit.errors import InputError, visible
 from toolkit.model.case import Action, Case, Finding
@@ -15,24 +16,93 @@ from toolkit.report.exports import write_case, write_tables
 from toolkit.sources.read import Dataset
 from toolkit.views.blocks import Block, show_text
 
-__all__ = ["check_seeds", "find_missing_tables", "is_synthetic", "parse_time", "publish_case"]
+__all__ = ["find_missing_tables", "is_synthetic", "open_case", "parse_time", "publish_case"]
+
+
+def open_case(
+    case_id: str,
+    seeds: Sequence[str],
+    *,
+    window: tuple[str, str] = ("", ""),
+    as_of: str = "",
+    **about: Any,
+) -> Case:
+    """Check what an escalation says before anything is computed from it.
+
+    Parameters
+    ----------
+    case_id : str
+        Letters, digits, ``_`` and ``-``.
+    seeds : sequence of str
+        Account ids as exact text; repeats are counted once.
+    window : tuple of str
+        Start and end as ISO times with a zone; empty text = open.
+    as_of : str
+        ISO time with a zone; empty text = everything.
+    **about
+        ``purpose``, ``analyst`` and ``tlp``.
+
+    Returns
+    -------
+    Case
+        Without findings and actions.
+
+    Raises
+    ------
+    InputError
+        If there is no seed, one is blank, or a field cannot be as it is.
+
+    Examples
+    --------
+    >>> open_case("ESC-1", ["b", "a", "b"], purpose="fraud", analyst="kim").seeds
+    ('b', 'a')
+    >>> open_case("a/b", ["a"], purpose="fraud", analyst="kim")
+    Traceback (most recent call last):
+    toolkit.errors.InputError: case_id: a case id has 1 to 64 letters, digits, '_' or '-', ...
+    """
+    once = tuple(dict.fromkeys(seeds))
+    if not once:
+        raise InputError(
+            "a ring escalation starts from accounts, and none was given: -p seed_accounts=ID, repeated for more"
+        )
+    if any(not seed.strip() for seed in once):
+        raise InputError("one of the seed accounts is blank: give ids as exact text")
+    start, end = (parse_time(text, name) for text, name in zip(window, ("window_start", "window_end"), strict=True))
+    try:
+        return Case(
+            case_id=case_id,
+            seeds=once,
+            window_start=start,
+            window_end=end,
+            as_of=parse_time(as_of, "as_of"),
+            **about,
+        )
+    except ValidationError as error:
+        said = [
+            f"{'.'.join(map(str, fault['loc'])) or 'the case'}: {fault['msg'].removeprefix('Value error, ')}"
+            for fault in error.errors()
+        ]
+        raise InputError("; ".join(visible(text, 300) for text in said)) from None
 
 
 def publish_case(
-    case: Mapping[str, Any],
+    case: Case,
     *,
+    bottom_line: str,
     findings: Sequence[Finding],
     actions: Sequence[Action],
     tables: Mapping[str, pl.DataFrame],
     out_dir: str,
     synthetic: bool = False,
 ) -> Block:
-    """Write the case, its tables and its marks; a run without this cell does not count.
+    """Write the case and its tables; a run without this cell does not count.
 
     Parameters
     ----------
-    case : mapping
-        Fields of :class:`toolkit.model.case.Case` without findings and actions.
+    case : Case
+        From :func:`open_case`.
+    bottom_line : str
+        What the report says first.
     findings, actions : sequence
         In the order of the report.
     tables : mapping of str to polars.DataFrame
@@ -54,13 +124,14 @@ def publish_case(
 
     Examples
     --------
-    >>> publish_case({"case_id": "C", "seeds": ["a"], "purpose": "p", "analyst": "k"}, findings=[], actions=[],
+    >>> publish_case(open_case("C", ["a"], purpose="p", analyst="k"), bottom_line="Nothing.", findings=[], actions=[],
     ...              tables={"ledger": pl.DataFrame()}, out_dir="").as_text()
     'Run by hand: nothing was written. Give out_dir to write the case and its tables.'
     """
     if "ledger" not in tables:
         raise InputError("a case is published with its ledger: give tables={'ledger': data.ledger, ...}")
-    record = Case(**case, findings=tuple(findings), actions=tuple(actions))
+    said = {"bottom_line": bottom_line, "findings": tuple(findings), "actions": tuple(actions)}
+    record = Case(**{**dict(case), **said})
     if not out_dir:
         return show_text("Run by hand: nothing was written. Give out_dir to write the case and its tables.")
     folder = Path(out_dir)
@@ -70,29 +141,6 @@ def publish_case(
         f"{len(written) // 2} tables lie beside this page as Parquet (exact) and CSV (safe to open in a spreadsheet),"
         " with case.json and manifest.json."
     )
-
-
-def check_seeds(seeds: Sequence[str]) -> list[str]:
-    """Return the seeds, each once, in the order given.
-
-    Raises
-    ------
-    InputError
-        If there is none, or one is blank.
-
-    Examples
-    --------
-    >>> check_seeds(["b", "a", "b"])
-    ['b', 'a']
-    """
-    once = list(dict.fromkeys(seeds))
-    if not once:
-        raise InputError(
-            "a ring escalation starts from accounts, and none was given: -p seed_accounts=ID, repeated for more"
-        )
-    if any(not seed.strip() for seed in once):
-        raise InputError("one of the seed accounts is blank: give ids as exact text")
-    return once
 
 
 def is_synthetic(data_uri: str) -> bool:

@@ -23,6 +23,7 @@ from toolkit.report.folders import check_target, private_folder, put_in_place
 from toolkit.report.page import render_page
 from toolkit.report.parameters import check_parameters
 from toolkit.report.templates import Template, find_template
+from toolkit.sources.files import find_mapping
 
 __all__ = ["run_report"]
 
@@ -143,6 +144,7 @@ def _publish(
         template={"name": template.name, "sha256": digest},
         parameters={k: v for k, v in values.items() if k not in _WHERE},
         ledger=pl.read_parquet(ledger),
+        extra_inputs=_mapping_used(values),
     )
     _write_json(folder / "manifest.json", manifest)
     run = {
@@ -152,6 +154,12 @@ def _publish(
         "manifest_sha256": manifest["sha256"],
     }
     _write_json(folder / "run.json", run)
+
+
+def _mapping_used(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The mapping that said what the tables mean: as much an input as they are."""
+    given = Path(values["mapping_uri"]) if values.get("mapping_uri") else find_mapping(Path(values["data_uri"]))
+    return [(given.name, sha256_file(given))] if given is not None and given.is_file() else []
 
 
 def _write_json(path: Path, value: Mapping[str, Any], indent: int = 2) -> None:

@@ -138,6 +138,8 @@ def format_cell(value: object, form: str) -> str:
         return f"{value:.1f}"
     if form in ("hundredths", "probability"):
         return f"{value:.2f}"
+    if isinstance(value, int):
+        return f"{value:,}"  # exact: a count over 2^53 is no float
     if form == "count" or abs(value) >= 1_000 or value == int(value):
         return f"{value:,.0f}"
     return f"{value:.2f}" if abs(value) >= 0.01 else f"{value:.2g}"

