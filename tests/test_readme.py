@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import toolkit as tk
 from toolkit.sources.mapping import read_mapping
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,6 +36,27 @@ def test_the_mapping_reads() -> None:
     mapping = read_mapping(yaml.safe_load(text))
     assert sorted(mapping.tables) == ["billing", "logins", "prompts"]
     assert mapping.kinds["badge"].regime == "unique"
+
+
+def test_the_mapping_fits_the_tables_it_describes(tmp_path: Path) -> None:
+    """Three tables with the columns it names are read, and give observations of its kinds."""
+    (text,) = _blocks("yaml")
+    (tmp_path / "mapping.yaml").write_text(text)
+    (tmp_path / "logins.csv").write_text(
+        "id,user_id,created_at,action,client_ip,device_uuid,ua\n01,007,2026-03-01T10:00:00Z,login,10.0.0.1,d1,firefox\n"
+    )
+    (tmp_path / "billing.csv").write_text("customer,ts,card_fingerprint,bin\n007,1772359200000,c1,400000\n")
+    (tmp_path / "prompts.ndjson").write_text(
+        '{"user_id": "007", "at": "2026-03-01 10:05:00", "prompt": "hi", "template": "t1", "staff_badge": "b1"}\n'
+    )
+    data = tk.read_data(tmp_path)
+    assert data.events.select("account_id", "event").rows() == [
+        ("007", "payment"),
+        ("007", "auth.login"),
+        ("007", "chat"),
+    ]
+    kinds = set(tk.find_observations(data)["kind"])
+    assert kinds == {"ip", "device", "user_agent", "card", "card_bin", "prompt_template", "badge"}
 
 
 def test_commands_exist() -> None:

@@ -136,7 +136,7 @@ def _transport() -> Iterator[dict[str, Any]]:
             @property
             def kernel_spec(self) -> KernelSpec:
                 return KernelSpec(
-                    argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+                    argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=50"],
                     display_name="Python 3",
                     language="python",
                 )
