@@ -1,4 +1,4 @@
-"""Where the real data are."""
+"""Where the real data are; and hypothesis without a stopwatch, because a busy machine is not a wrong answer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("toolkit", deadline=None)
+settings.load_profile("toolkit")
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
