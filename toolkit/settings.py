@@ -18,7 +18,6 @@ __all__ = [
     "PLACEHOLDERS",
     "PRIOR_PARTNERS",
     "SATURATION",
-    "SENSITIVITY",
     "UNDECLARED",
     "Caps",
     "Kind",
@@ -135,8 +134,6 @@ PRIOR_PARTNERS: Final = 2.0
 
 MAX_PAIRS: Final = 20_000_000
 """Candidate pairs examined at most; rarest values first. What is not examined is in the hub table."""
-
-SENSITIVITY: Final = ("open", "internal", "personal", "special")
 
 
 @dataclass(frozen=True, slots=True)

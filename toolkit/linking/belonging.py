@@ -22,8 +22,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolkit.linking.combine import FAMILY_SPEAKS, combine_bits, count_reasons, swallowed
-from toolkit.linking.incidence import AXIS_STRIDE_H, BoolArray, FloatArray, Incidence, IntArray
+from toolkit.linking.combine import AT_CAP, BEHAVIOUR, FAMILY_SPEAKS, TOGETHER_H, combine_bits, count_reasons, swallowed
+from toolkit.linking.incidence import AXIS_STRIDE_H, BoolArray, FloatArray, Incidence, IntArray, ranges
 from toolkit.linking.score import probability
 
 __all__ = ["ExpandSettings", "Scores", "find_frontier", "score_accounts"]
@@ -86,9 +86,6 @@ _THETA = 1.0
 _PRIOR_DRAWS = 2.0
 """Draws that the kind's own m is worth against what the set shows."""
 
-_TOGETHER_H = 72.0
-"""Two uses of one value within so many hours are "at the same time"."""
-
 _ARRIVALS_NEEDED = 4
 """Members with a known arrival before their arrivals say anything."""
 
@@ -119,17 +116,9 @@ def find_frontier(index: Incidence, members: BoolArray, limit: int) -> IntArray:
     touched = touched[proposes]
     touched = touched[np.lexsort((touched, index.holders[touched]))]
     touched = touched[: int(np.searchsorted(np.cumsum(index.holders[touched]), limit, side="right"))]
-    rows = _ranges(index.value_start[touched], index.value_start[touched + 1])
+    rows = ranges(index.value_start[touched], index.value_start[touched + 1])
     near = index.account[index.by_value[rows]]
     return np.unique(np.concatenate((near, np.flatnonzero(members))))
-
-
-def _ranges(begin: IntArray, end: IntArray) -> IntArray:
-    """Concatenate the integer ranges [begin, end)."""
-    size = end - begin
-    offset = np.cumsum(size) - size
-    filled: IntArray = np.arange(int(size.sum())) + np.repeat(begin - offset, size)
-    return filled
 
 
 def score_accounts(index: Incidence, members: BoolArray, frontier: IntArray, dials: ExpandSettings) -> Scores:
@@ -152,7 +141,7 @@ def _score_once(
 ) -> Scores:
     """One scoring; ``belief`` is the share of each outsider that is taken for a member already."""
     n_kinds, n_front = len(index.kinds), len(frontier)
-    rows = _ranges(index.start[frontier], index.start[frontier + 1])
+    rows = ranges(index.start[frontier], index.start[frontier + 1])
     who = np.repeat(np.arange(n_front), index.start[frontier + 1] - index.start[frontier])
     real = ~index.placeholder[index.value[rows]]
     rows, who = rows[real], who[real]
@@ -308,8 +297,8 @@ def _used_together(index: Incidence, rows: IntArray, own: IntArray, inside: Bool
     axis = index.value.astype(float) * AXIS_STRIDE_H
     starts = np.sort(axis[timed] + index.use_first[timed])
     ends = np.sort(axis[timed] + index.use_last[timed])
-    began = np.searchsorted(starts, axis[rows] + index.use_last[rows] + _TOGETHER_H, side="right")
-    over = np.searchsorted(ends, axis[rows] + index.use_first[rows] - _TOGETHER_H, side="left")
+    began = np.searchsorted(starts, axis[rows] + index.use_last[rows] + TOGETHER_H, side="right")
+    over = np.searchsorted(ends, axis[rows] + index.use_first[rows] - TOGETHER_H, side="left")
     near: BoolArray = (began - over - inside > 0) & ~np.isnan(index.use_first[rows])
     return near
 
@@ -338,12 +327,12 @@ def _add_up(
     families = np.minimum(combine_bits(index.kinds, who, kind, value, bits, n_front), dials.family_cap)
     unique = np.array([k.regime == "unique" for k in index.kinds])[kind]
     cap = np.array([k.cap for k in index.kinds])[kind]
-    sharp = unique & (bits >= 0.75 * cap)
+    sharp = unique & (bits >= AT_CAP * cap)
     several = (
         np.bincount(who[sharp], minlength=n_front) >= 3
     )  # three exclusive values are not one coincidence: a stolen card is one card
     reasons = count_reasons(index.kinds, who, kind, value, bits, n_front, also=soft) + several
-    acts = np.array([k.family in ("text", "behav") for k in index.kinds])[kind] & (bits >= FAMILY_SPEAKS)
+    acts = np.array([k.family in BEHAVIOUR for k in index.kinds])[kind] & (bits >= FAMILY_SPEAKS)
     behaviour = np.bincount(who[acts], minlength=n_front) > 0
     exclusive = np.bincount(who[sharp & together], minlength=n_front) > 0
     return families, reasons.astype(np.int64), exclusive, behaviour

@@ -21,7 +21,7 @@ import polars as pl
 
 from toolkit.errors import visible
 from toolkit.linking.combine import combine_bits, family_codes
-from toolkit.linking.incidence import BoolArray, FloatArray, IntArray, kind_of
+from toolkit.linking.incidence import BoolArray, FloatArray, IntArray, kind_of, ranges
 from toolkit.linking.innocent import READINGS
 from toolkit.model.tables import Clusters, Links, Members, conform, empty
 from toolkit.settings import KINDS, Kind
@@ -201,11 +201,10 @@ def _leiden(a: IntArray, b: IntArray, weight: FloatArray, n: int, dials: Cluster
     return np.array([group[i] for i in range(n)], dtype=np.int64)
 
 
-def _refit(net: _Net, link: IntArray, keep: BoolArray, n_links: int) -> FloatArray:
-    """Bits of each link from the evidence rows kept (``link`` maps rows to links)."""
-    rows = np.flatnonzero(keep)
+def _refit(net: _Net, link: IntArray, rows: IntArray, n_links: int) -> FloatArray:
+    """Bits of each link from some evidence rows; ``link`` says which link each of them speaks for."""
     bits: FloatArray = combine_bits(
-        net.kinds, link[rows], net.row_kind[rows], net.row_value[rows], net.row_bits[rows], n_links
+        net.kinds, link, net.row_kind[rows], net.row_value[rows], net.row_bits[rows], n_links
     ).sum(axis=1)
     return bits
 
@@ -221,7 +220,8 @@ def _persistence(net: _Net, dials: ClusterSettings) -> FloatArray:
     key = [f"{kind}\x1f{value}" for kind, value in net.values.iter_rows()]
     for draw in range(dials.draws):
         luck = np.array([_unit(f"{dials.seed}:{draw}:{name}") for name in key])
-        bits = _refit(net, net.row_link, luck[net.row_value] >= dials.dropped, len(net.a))
+        left = np.flatnonzero(luck[net.row_value] >= dials.dropped)
+        bits = _refit(net, net.row_link[left], left, len(net.a))
         kept = inside[bits[inside] >= net.floor - 1e-9]
         graph = coo_array((np.ones(len(kept)), (net.a[kept], net.b[kept])), shape=(n, n))
         _, part = connected_components(graph, directed=False)
@@ -279,7 +279,7 @@ def _leave_one_out(net: _Net, end: IntArray, link: IntArray) -> BoolArray:
     n_values = net.values.height
     start = np.searchsorted(net.row_link, np.arange(len(net.a) + 1))
     size = start[link + 1] - start[link]
-    row = np.arange(int(size.sum())) - np.repeat(np.cumsum(size) - size, size) + np.repeat(start[link], size)
+    row = ranges(start[link], start[link + 1])
     who, half = np.repeat(end, size), np.repeat(np.arange(len(link)), size)
     total = np.bincount(who * n_values + net.row_value[row], weights=net.row_bits[row], minlength=0)
     cells = np.flatnonzero(total)
@@ -287,11 +287,8 @@ def _leave_one_out(net: _Net, end: IntArray, link: IntArray) -> BoolArray:
     first = np.unique(cells[order] // n_values, return_index=True)
     top = np.full(len(net.accounts), -1, dtype=np.int64)
     top[first[0]] = (cells[order] % n_values)[first[1]]
-    sub = _Net(
-        net.accounts, net.a, net.b, net.bits, net.probability, net.floor, net.cluster, half,
-        net.row_kind[row], net.row_value[row], net.row_bits[row], net.values, net.kinds,
-    )  # fmt: skip
-    bits = _refit(sub, half, net.row_value[row] != top[who], len(link))
+    others = net.row_value[row] != top[who]
+    bits = _refit(net, half[others], row[others], len(link))
     survives = np.zeros(len(net.accounts), dtype=bool)
     np.logical_or.at(survives, end, bits >= net.floor - 1e-9)
     return survives

@@ -13,13 +13,33 @@ import numpy as np
 from toolkit.linking.incidence import BoolArray, FloatArray, IntArray
 from toolkit.settings import KINDS, SATURATION, Kind
 
-__all__ = ["FAMILY_SPEAKS", "combine_bits", "count_reasons", "family_codes", "family_names", "rank_within", "swallowed"]
+__all__ = [
+    "AT_CAP",
+    "BEHAVIOUR",
+    "FAMILY_SPEAKS",
+    "TOGETHER_H",
+    "combine_bits",
+    "count_reasons",
+    "family_codes",
+    "family_names",
+    "rank_within",
+    "swallowed",
+]
 
 FAMILY_DAMPING = (1.0, 0.5, 0.25)
 """What the best, second and third kind of one family count: they fail together."""
 
 FAMILY_SPEAKS = 2.5
 """Bits a family must give to count as an independent reason."""
+
+AT_CAP = 0.75
+"""Share of its kind's cap from which a value counts as exclusive."""
+
+TOGETHER_H = 72.0
+"""Two uses of one value within so many hours are "at the same time"."""
+
+BEHAVIOUR = ("text", "behav")
+"""Families that say what accounts do, not what they hold."""
 
 
 def combine_bits(

@@ -128,9 +128,8 @@ def _probe(index: Incidence, seeds: IntArray, stalled: Growth, dials: ExpandSett
     """Look one step ahead when a small set has stalled: suppose that the best near misses belong, and see what grows.
 
     A supposition stands only if what it brings in speaks for the seeds *by itself*: the seeds are scored against the
-    new
-    members alone, without the accounts they came from. (Without that test a set drifts into its neighbour over a public
-    phone number, and supports itself there.)
+    new members alone, without the accounts they came from. (Without that test a set drifts into its neighbour over a
+    public phone number, and supports itself there.)
     """
     size = int(stalled.members.sum())
     if not len(seeds) or size > dials.probe_below + len(seeds) or stalled.rounds >= dials.max_rounds:

@@ -20,7 +20,7 @@ from toolkit.errors import InputError
 from toolkit.model.tables import Observations, conform
 from toolkit.settings import KINDS, PLACEHOLDERS, UNDECLARED, Kind
 
-__all__ = ["AXIS_STRIDE_H", "Incidence", "build_incidence", "kind_of"]
+__all__ = ["AXIS_STRIDE_H", "Incidence", "build_incidence", "kind_of", "ranges"]
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -286,3 +286,17 @@ def build_incidence(observations: pl.DataFrame, kinds: Mapping[str, Kind] = KIND
         .to_numpy(),
         span_h=max(1.0, float(known.max()) if len(known) else 1.0),
     )
+
+
+def ranges(begin: IntArray, end: IntArray) -> IntArray:
+    """Concatenate the integer ranges [begin, end).
+
+    Examples
+    --------
+    >>> ranges(np.array([0, 5]), np.array([2, 6])).tolist()
+    [0, 1, 5]
+    """
+    size = end - begin
+    offset = np.cumsum(size) - size
+    filled: IntArray = np.arange(int(size.sum())) + np.repeat(begin - offset, size)
+    return filled

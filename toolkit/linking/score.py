@@ -25,7 +25,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
-from toolkit.linking.combine import FAMILY_SPEAKS, combine_bits, count_reasons, family_codes, family_names, swallowed
+from toolkit.linking.combine import (
+    AT_CAP,
+    BEHAVIOUR,
+    FAMILY_SPEAKS,
+    TOGETHER_H,
+    combine_bits,
+    count_reasons,
+    family_codes,
+    family_names,
+    swallowed,
+)
 from toolkit.linking.evidence import EVIDENCE_FIELDS, write_evidence
 from toolkit.linking.incidence import BoolArray, FloatArray, Incidence, IntArray, build_incidence
 from toolkit.linking.innocent import explain_innocently
@@ -336,9 +346,9 @@ def links_table(
         return empty(Links)
     kind = index.value_kind[shared.value]
     unique = np.array([k.regime == "unique" for k in index.kinds])
-    acts = np.array([k.family in ("text", "behav") for k in index.kinds])
-    at_cap = shared.bits >= 0.75 * np.array([k.cap for k in index.kinds])[kind]
-    together = _hours_apart(index, shared.left, shared.right) <= 72.0
+    acts = np.array([k.family in BEHAVIOUR for k in index.kinds])
+    at_cap = shared.bits >= AT_CAP * np.array([k.cap for k in index.kinds])[kind]
+    together = _hours_apart(index, shared.left, shared.right) <= TOGETHER_H
     declared = _any_row(shared.pair, np.array([k.declared for k in index.kinds])[kind], len(bits))
     exclusive = _any_row(shared.pair, unique[kind] & at_cap & together, len(bits)) & ~declared
     behaviour = _any_row(shared.pair, acts[kind] & (shared.bits >= FAMILY_SPEAKS), len(bits))

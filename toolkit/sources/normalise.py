@@ -23,7 +23,6 @@ from toolkit.sources.time import normalise_times
 __all__ = ["Normalised", "first_time", "indicator_names", "normalise_table"]
 
 _Y2000, _Y2100 = 946_684_800_000_000, 4_102_444_800_000_000
-_CONTRACT: Final = tuple(Events.columns())
 _PLACE: Final = ("file", "line")
 
 
