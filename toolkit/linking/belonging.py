@@ -23,8 +23,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from toolkit.linking.combine import AT_CAP, BEHAVIOUR, FAMILY_SPEAKS, TOGETHER_H, combine_bits, count_reasons, swallowed
-from toolkit.linking.incidence import AXIS_STRIDE_H, BoolArray, FloatArray, Incidence, IntArray, ranges
+from toolkit.linking.incidence import BoolArray, FloatArray, Incidence, IntArray, ranges
 from toolkit.linking.score import probability
+from toolkit.linking.sets import Held, Sets, hold
 
 __all__ = ["ExpandSettings", "Scores", "find_frontier", "score_accounts"]
 
@@ -57,8 +58,10 @@ class ExpandSettings:
         Probability the seeds must have, judged by the newcomers alone, for a supposition to stand.
     max_rounds : int
         Rounds of joining and leaving, then it stops and says so.
+    frontier_bits : float
+        A value that could give less than this to a further member brings nobody to be looked at.
     max_frontier : int
-        Accounts looked at in a round; values with the fewest holders propose first.
+        Accounts looked at in a round, per set; values with the fewest holders propose first.
     max_excluded : int
         Near misses written down, best first.
     """
@@ -76,6 +79,7 @@ class ExpandSettings:
     probe_stands: float = 0.95
     probes: int = 4
     max_rounds: int = 40
+    frontier_bits: float = 1.0
     max_frontier: int = 200_000
     max_excluded: int = 500
 
@@ -89,12 +93,15 @@ _PRIOR_DRAWS = 2.0
 _ARRIVALS_NEEDED = 4
 """Members with a known arrival before their arrivals say anything."""
 
+_ARRIVAL_H = 12.0
+"""Narrowest smoothing of arrivals, in hours; wider ones double it."""
+
 
 @dataclass(frozen=True)
 class Scores:
-    """One scoring of a frontier against a set: arrays by frontier account, and the hits behind them."""
+    """One scoring of frontiers against their sets: arrays by frontier row, and the hits behind them."""
 
-    account: IntArray
+    frontier: Sets
     bits: FloatArray
     probability: FloatArray
     reasons: IntArray
@@ -107,128 +114,215 @@ class Scores:
     hit_members: FloatArray
     hit_holders: FloatArray
 
-
-def find_frontier(index: Incidence, members: BoolArray, limit: int) -> IntArray:
-    """Members and everybody who shares a value with them, rarest values first, up to a limit; sorted."""
-    own = np.flatnonzero(members[index.account] & ~index.placeholder[index.value])
-    touched = np.unique(index.value[own])
-    proposes = np.array([kind.max_holders > 0 for kind in index.kinds])[index.value_kind[touched]]
-    touched = touched[proposes]
-    touched = touched[np.lexsort((touched, index.holders[touched]))]
-    touched = touched[: int(np.searchsorted(np.cumsum(index.holders[touched]), limit, side="right"))]
-    rows = ranges(index.value_start[touched], index.value_start[touched + 1])
-    near = index.account[index.by_value[rows]]
-    return np.unique(np.concatenate((near, np.flatnonzero(members))))
+    @property
+    def account(self) -> IntArray:
+        """Account code by frontier row."""
+        return self.frontier.account
 
 
-def score_accounts(index: Incidence, members: BoolArray, frontier: IntArray, dials: ExpandSettings) -> Scores:
-    """Log-odds of belonging for every frontier account; a member is judged without itself.
+def find_frontier(index: Incidence, sets: Sets, dials: ExpandSettings) -> Sets:
+    """Name, for each set, its members and everybody who holds a value that could speak for them.
 
-    Scored twice: accounts that look like members the first time are not counted among the strangers the second time, or
-    a ring whose members are not found yet would hide in its own background.
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from toolkit.linking.incidence import build_incidence
+    >>> from toolkit.linking.observations import find_observations
+    >>> from toolkit.linking.sets import one_set
+    >>> frame = pl.DataFrame({"account_id": ["a", "b", *"cdefghijkl"], "card": ["x", "x", *"0123456789"]})
+    >>> index = build_incidence(find_observations(frame))
+    >>> find_frontier(index, one_set(np.array([0]), 12), ExpandSettings()).account.tolist()
+    [0, 1]
     """
-    first = _score_once(index, members, frontier, dials, np.zeros(index.n_accounts))
-    likely = (first.probability >= dials.leave) & (first.reasons >= 2) & ~members[frontier]
+    held = hold(index, sets)
+    value, label = held.cell_value, held.cell_label
+    proposes = np.array([kind.max_holders > 0 for kind in index.kinds])[index.value_kind[value]]
+    cells = np.flatnonzero(proposes & (index.holders[value] > 1) & (_most_bits(held) >= dials.frontier_bits))
+    cells = cells[np.lexsort((value[cells], index.holders[value[cells]], label[cells]))]
+    reached = np.cumsum(index.holders[value[cells]])
+    first = np.searchsorted(label[cells], np.arange(sets.number))
+    before = np.concatenate(([0], reached))[first]
+    cells = cells[reached - before[label[cells]] <= dials.max_frontier]
+    begin, end = index.value_start[value[cells]], index.value_start[value[cells] + 1]
+    near = index.account[index.by_value[ranges(begin, end)]]
+    return Sets.of(
+        np.concatenate((np.repeat(label[cells], end - begin), sets.label)),
+        np.concatenate((near, sets.account)),
+        sets.number,
+        index.n_accounts,
+    )
+
+
+def score_accounts(index: Incidence, sets: Sets, frontier: Sets, dials: ExpandSettings) -> Scores:
+    """Log-odds of belonging for every frontier row; a member is judged without itself.
+
+    Weighed twice: accounts that look like members the first time are not counted among the strangers the second time,
+    or a ring whose members are not found yet would hide in its own background.
+    """
+    held = hold(index, sets)
+    predict = _Predictor.of(held)
+    hits = _meet(held, frontier)
+    rest = _against(held, frontier, predict, hits, dials) + _arrival_bits(index, sets, frontier)
+    rest += np.log2(np.maximum(sets.size, dials.ring_size) / max(index.n_accounts, 2 * dials.ring_size))[frontier.label]
+    first = _weigh(held, frontier, predict, hits, rest, np.zeros(len(hits.row)), dials)
+    likely = (first.probability >= dials.leave) & (first.reasons >= 2) & ~hits.inside
     if not likely.any():
         return first
-    belief = np.zeros(index.n_accounts)
-    belief[frontier[likely]] = first.probability[likely]
-    return _score_once(index, members, frontier, dials, belief)
+    belief = np.where(likely, first.probability, 0.0)[hits.row]
+    believed = np.bincount(hits.cell, weights=belief, minlength=len(held.cell_key))[hits.cell] - belief
+    timed = index.window[index.kind[hits.incidence]] > 0
+    return _weigh(held, frontier, predict, hits, rest, np.where(timed, 0.0, believed), dials)
 
 
-def _score_once(
-    index: Incidence, members: BoolArray, frontier: IntArray, dials: ExpandSettings, belief: FloatArray
-) -> Scores:
-    """One scoring; ``belief`` is the share of each outsider that is taken for a member already."""
-    n_kinds, n_front = len(index.kinds), len(frontier)
-    rows = ranges(index.start[frontier], index.start[frontier + 1])
-    who = np.repeat(np.arange(n_front), index.start[frontier + 1] - index.start[frontier])
-    real = ~index.placeholder[index.value[rows]]
-    rows, who = rows[real], who[real]
-    value, kind = index.value[rows], index.kind[rows]
-    inside = members[frontier]
+@dataclass(frozen=True)
+class _Hits:
+    """Values a frontier row shares with members of its set other than itself, within the kind's window.
 
-    own = np.flatnonzero(members[index.account] & ~index.placeholder[index.value])
-    held = np.bincount(index.value[own], minlength=index.n_values)
-    size = int(members.sum())
-    predict = _Predictor.of(index, own, held, size)
+    By hit, but for ``inside``, which is by frontier row; ``mine`` and ``inside`` say whether the account is a member.
+    """
 
-    others = held[value] - inside[who]
-    hit = np.flatnonzero(others > 0)
-    s, outsiders, holders = _counts(index, rows[hit], own, others[hit], inside[who[hit]])
-    met = s > 0
-    hit, s, outsiders, holders = hit[met], s[met], outsiders[met], holders[met]
-    if belief.any():
-        believed = np.bincount(index.value, weights=belief[index.account], minlength=index.n_values)[value[hit]]
-        believed = np.where(index.window[kind[hit]] > 0, 0.0, believed - belief[frontier[who[hit]]])
-        outsiders = np.maximum(outsiders - believed, 0.0)
-    background = predict.eps[kind[hit]] + (outsiders + 0.5) / index.per_kind_incidences[kind[hit]]
-    draws = predict.draws[kind[hit]] - np.where(inside[who[hit]], index.activity[rows[hit]], 0.0)
-    sigma, fresh = predict.sigma[kind[hit]], predict.fresh[kind[hit]]
-    likely = np.maximum(s - sigma, 0.0) / (np.maximum(draws, s) + _THETA)
-    hit_bits = np.log2(likely / np.minimum(background, 1.0) + fresh)
-    soft = (hit_bits >= dials.soft_bits) & (s >= np.maximum(dials.soft_members, 0.5 * size))
-    hit_bits = np.clip(hit_bits, 0.0, np.array([k.cap for k in index.kinds])[kind[hit]])
-    speaks = ~_alone(index, who[hit], kind[hit], n_front) & ~swallowed(index.kinds, who[hit], kind[hit], hit_bits > 0)
-    hit_bits = np.where(speaks, hit_bits, 0.0)
+    row: IntArray
+    incidence: IntArray
+    cell: IntArray
+    members: FloatArray
+    outsiders: FloatArray
+    holders: FloatArray
+    mine: BoolArray
+    inside: BoolArray
 
-    declared = np.array([k.declared for k in index.kinds])[kind[hit]] & (s >= 0.5 * (size - inside[who[hit]]))
-    openly = np.bincount(who[hit][declared], minlength=n_front) > 0
-    together = _used_together(index, rows[hit], own, inside[who[hit]]) & ~openly[who[hit]]
-    families, reasons, exclusive, behaviour = _add_up(
-        index, who[hit], value[hit], kind[hit], hit_bits, soft, together, n_front, dials
-    )
-    missed = np.ones(len(rows), dtype=bool)
-    missed[hit] = False
-    misses = np.bincount(
-        who[missed] * n_kinds + kind[missed],
-        weights=predict.miss[kind[missed]],
-        minlength=n_front * n_kinds,
-    )
-    has = np.bincount(who * n_kinds + kind, minlength=n_front * n_kinds) > 0
-    cost = np.where(has, np.maximum(misses, dials.miss_floor), np.tile(predict.absent, n_front))
-    counted = predict.informative
-    against = (cost.reshape(n_front, n_kinds) * counted).sum(axis=1)
-    prior = np.log2(max(size, dials.ring_size) / max(index.n_accounts, 2 * dials.ring_size))
-    bits = families.sum(axis=1) + against + prior + _arrival_bits(index, members, frontier)
-    return Scores(
-        frontier, bits, probability(bits), reasons, exclusive, behaviour, families,
-        who[hit], rows[hit], hit_bits, s, holders,
+
+def _meet(held: Held, frontier: Sets) -> _Hits:
+    index = held.index
+    inside = held.sets.contains(frontier.label, frontier.account)
+    begin, end = index.start[frontier.account], index.start[frontier.account + 1]
+    incidence, row = ranges(begin, end), np.repeat(np.arange(len(frontier.account)), end - begin)
+    known = held.anywhere[index.value[incidence]]
+    incidence, row = incidence[known], row[known]
+    value = index.value[incidence]
+    cell, there = held.find(frontier.label[row], value)
+    there &= ~index.placeholder[value]
+    incidence, row, cell = incidence[there], row[there], cell[there]
+    window = index.window[index.kind[incidence]]
+    mine = inside[row]
+    members = (held.count[cell] - mine).astype(float)
+    holders = index.holders[index.value[incidence]].astype(float)
+    timed = np.flatnonzero((window > 0) & (members > 0))
+    low = index.first[incidence[timed]] - window[timed]
+    high = index.last[incidence[timed]] + window[timed]
+    members[timed] = held.within_window(cell[timed], low, high) - mine[timed]
+    holders[timed] = index.count_between(index.value[incidence[timed]], low, high)
+    met = members > 0
+    outsiders = np.maximum(holders - 1 - members, 0.0)
+    return _Hits(
+        row[met], incidence[met], cell[met], members[met], outsiders[met], holders[met], mine[met], inside
     )  # fmt: skip
 
 
-def _arrival_bits(index: Incidence, members: BoolArray, frontier: IntArray) -> FloatArray:
+def _weigh(
+    held: Held,
+    frontier: Sets,
+    predict: _Predictor,
+    hits: _Hits,
+    rest: FloatArray,
+    believed: FloatArray,
+    dials: ExpandSettings,
+) -> Scores:
+    """Add up hits and the rest; ``believed`` outsiders of each hit are taken for members already."""
+    index, n_rows = held.index, len(frontier.account)
+    label, kind, value = frontier.label[hits.row], index.kind[hits.incidence], index.value[hits.incidence]
+    s = hits.members
+    background = (
+        predict.eps[kind] + (np.maximum(hits.outsiders - believed, 0.0) + 0.5) / index.per_kind_incidences[kind]
+    )
+    draws = predict.draws[label, kind] - np.where(hits.mine, index.activity[hits.incidence], 0.0)
+    likely = np.maximum(s - predict.sigma[label, kind], 0.0) / (np.maximum(draws, s) + _THETA)
+    bits = np.log2(likely / np.minimum(background, 1.0) + predict.fresh[label, kind])
+    size = held.sets.size
+    soft = (bits >= dials.soft_bits) & (s >= np.maximum(dials.soft_members, 0.5 * size[label]))
+    bits = np.clip(bits, 0.0, np.array([k.cap for k in index.kinds])[kind])
+    speaks = ~_alone(index, hits.row, kind, n_rows) & ~swallowed(index.kinds, hits.row, kind, bits > 0)
+    bits = np.where(speaks, bits, 0.0)
+
+    declared = np.array([k.declared for k in index.kinds])[kind] & (s >= 0.5 * (size[label] - hits.mine))
+    openly = np.bincount(hits.row[declared], minlength=n_rows) > 0
+    first, last = index.use_first[hits.incidence], index.use_last[hits.incidence]
+    near = held.in_use(hits.cell, first - TOGETHER_H, last + TOGETHER_H) - hits.mine > 0
+    together = near & ~np.isnan(first) & ~openly[hits.row]
+    families, reasons, exclusive, behaviour = _add_up(index, hits.row, value, kind, bits, soft, together, n_rows, dials)
+    total = families.sum(axis=1) + rest
+    return Scores(
+        frontier, total, probability(total), reasons, exclusive, behaviour, families,
+        hits.row, hits.incidence, bits, s, hits.holders,
+    )  # fmt: skip
+
+
+def _against(held: Held, frontier: Sets, predict: _Predictor, hits: _Hits, dials: ExpandSettings) -> FloatArray:
+    """Bits lost for values that no member holds, and for kinds that members have and the account lacks."""
+    index, n_rows, n_kinds = held.index, len(frontier.account), len(held.index.kinds)
+    has = index.draws[frontier.account]
+    shared = np.bincount(hits.row * n_kinds + index.kind[hits.incidence], minlength=n_rows * n_kinds)
+    missed = has - shared.reshape(n_rows, n_kinds)
+    misses = np.maximum(missed * predict.miss[frontier.label], dials.miss_floor)
+    cost: FloatArray = np.where(has > 0, misses, predict.absent[frontier.label])
+    weight = np.array([1.0 if k.corroborates else 0.5 for k in index.kinds])
+    return np.asarray((cost * weight).sum(axis=1), dtype=float)
+
+
+def _arrival_bits(index: Incidence, sets: Sets, frontier: Sets) -> FloatArray:
     """Bits for having arrived when the members did; they add up with the rest but are never a reason of their own.
 
-    Both densities are histograms smoothed by one Gaussian, so that a day on which everybody signed up says nothing.
+    Both densities are histograms smoothed by one Gaussian, so that a day on which everybody signed up says nothing. The
+    width follows the set's own spread (Silverman's rule, halved exponent), rounded down to a doubling of twelve hours.
     """
     arrived = index.arrival
-    size = int(members.sum())
-    known = members & ~np.isnan(arrived)
-    nothing = np.zeros(len(frontier))
-    if int(known.sum()) < _ARRIVALS_NEEDED:
-        return nothing
-    spread = 0.6 * float(np.std(arrived[known])) * size**-0.2
-    step = max(12.0, spread) / 4
-    bins = int(index.span_h / step) + 1
-    offsets = np.arange(-12, 13)
-    kernel = np.exp(-0.5 * (offsets / 4) ** 2)
+    known = np.flatnonzero(~np.isnan(arrived[sets.account]))
+    count = np.bincount(sets.label[known], minlength=sets.number)
+    at = arrived[sets.account[known]]
+    mean = np.bincount(sets.label[known], weights=at, minlength=sets.number) / np.maximum(count, 1)
+    off = (at - mean[sets.label[known]]) ** 2
+    sd = np.sqrt(np.bincount(sets.label[known], weights=off, minlength=sets.number) / np.maximum(count, 1))
+    width = 0.6 * sd * np.maximum(sets.size, 1) ** -0.2
+    doubling = np.floor(np.log2(np.maximum(width / _ARRIVAL_H, 1.0))).astype(np.int64)
+    bits = np.zeros(len(frontier.account))
+    speaks = (count[frontier.label] >= _ARRIVALS_NEEDED) & ~np.isnan(arrived[frontier.account])
+    for d in np.unique(doubling[count >= _ARRIVALS_NEEDED]):
+        rows = np.flatnonzero(speaks & (doubling[frontier.label] == d))
+        ours = known[(doubling[sets.label[known]] == d) & (count[sets.label[known]] >= _ARRIVALS_NEEDED)]
+        step = _ARRIVAL_H * 2.0**d / 4
+        bits[rows] = _smoothed_ratio(index, sets, ours, frontier, rows, step, count)
+    return bits
+
+
+def _smoothed_ratio(
+    index: Incidence, sets: Sets, ours: IntArray, frontier: Sets, rows: IntArray, step: float, count: IntArray
+) -> FloatArray:
+    """Bits of the set's arrival density, without the account itself, over everybody's, in bins of ``step`` hours."""
+    kernel = np.exp(-0.5 * (np.arange(-12, 13) / 4) ** 2)
     kernel /= kernel.sum()
-    where = np.clip(np.nan_to_num(arrived) / step, 0, bins - 1).astype(np.int64)
-    everyone = np.convolve(np.bincount(where[~np.isnan(arrived)], minlength=bins), kernel)[12 : 12 + bins]
-    ring = np.convolve(np.bincount(where[known], minlength=bins), kernel)[12 : 12 + bins]
-    background = (everyone + 0.5) / (everyone.sum() + 0.5 * bins)
-    at = where[frontier]
-    inside = known[frontier]
-    count = np.maximum(ring[at] - inside * kernel[12], 0.0)
-    total = int(known.sum()) - inside
-    ratio = (count + 2 * background[at]) / (total + 2) / background[at]
-    return np.where(np.isnan(arrived[frontier]), 0.0, np.clip(np.log2(ratio), -2.0, 3.0))
+    bins = int(index.span_h / step) + 1
+    everyone = np.where(np.isnan(index.arrival), 0, index.arrival / step).astype(np.int64)
+    crowd = np.bincount(np.clip(everyone, 0, bins - 1)[~np.isnan(index.arrival)], minlength=bins)
+    smooth = np.convolve(crowd, kernel)[12 : 12 + bins]
+    background = (smooth + 0.5) / (smooth.sum() + 0.5 * bins)
+    stride = bins + 24
+    where = sets.label[ours] * stride + np.clip(everyone[sets.account[ours]], 0, bins - 1) + 12
+    taps = (where[:, None] + np.arange(-12, 13)).ravel()
+    places, inverse = np.unique(taps, return_inverse=True)
+    density = np.bincount(inverse, weights=np.tile(kernel, len(ours)), minlength=len(places))
+    at = np.clip(everyone[frontier.account[rows]], 0, bins - 1)
+    sought = frontier.label[rows] * stride + at + 12
+    place = np.minimum(np.searchsorted(places, sought), len(places) - 1)
+    near = np.where(places[place] == sought, density[place], 0.0)
+    inside = sets.contains(frontier.label[rows], frontier.account[rows])
+    near = np.maximum(near - inside * kernel[12], 0.0)
+    total = count[frontier.label[rows]] - inside
+    ratio = (near + 2 * background[at]) / (total + 2) / background[at]
+    return np.asarray(np.clip(np.log2(ratio), -2.0, 3.0), dtype=float)
 
 
 @dataclass(frozen=True)
 class _Predictor:
-    """What the set says of a further member's draws, by kind code."""
+    """What each set says of a further member's draws: arrays by set and kind code; ``eps`` by kind alone."""
 
     draws: FloatArray
     sigma: FloatArray
@@ -236,71 +330,61 @@ class _Predictor:
     miss: FloatArray
     absent: FloatArray
     eps: FloatArray
-    informative: FloatArray
 
     @classmethod
-    def of(cls, index: Incidence, own: IntArray, held: IntArray, size: int) -> _Predictor:
+    def of(cls, held: Held) -> _Predictor:
+        index, n_sets = held.index, held.sets.number
         n_kinds = len(index.kinds)
-        kind = index.kind[own]
-        draws = np.bincount(kind, minlength=n_kinds).astype(float)
-        m = np.array([k.m for k in index.kinds])
-        count = held[index.value[own]]
-        once = np.bincount(kind[count == 1], minlength=n_kinds) * (size > 1)
-        twice = np.bincount(kind[count == 2], minlength=n_kinds) / 2
-        distinct = np.bincount(index.value_kind[held > 0], minlength=n_kinds)
-        sigma = (once + _PRIOR_DRAWS * (1 - m)) / (once + 2 * twice + _PRIOR_DRAWS)
+        shape = (n_sets, n_kinds)
+        size = held.sets.size[:, None].astype(float)
+        kind, cell_kind = index.kind[held.incidence], index.value_kind[held.cell_value]
+        by_row, by_cell = held.label * n_kinds + kind, held.cell_label * n_kinds + cell_kind
+
+        def tally(cells: IntArray, weights: FloatArray | None = None) -> FloatArray:
+            return np.bincount(cells, weights=weights, minlength=n_sets * n_kinds).reshape(shape).astype(float)
+
+        draws, distinct = tally(by_row), tally(by_cell)
+        once = tally(by_cell[held.count == 1]) * (size > 1)
+        twice = tally(by_cell[held.count == 2])
+        prior = np.array([_PRIOR_DRAWS * (1 - k.m) for k in index.kinds])
+        sigma = (once + prior) / (once + 2 * twice + _PRIOR_DRAWS)
         fresh = np.clip((_THETA + sigma * distinct) / (draws + _THETA), 0.02, 1.0)
-        crowd = np.bincount(index.value_kind[held > 0], weights=index.holders[held > 0], minlength=n_kinds)
-        covered = crowd / index.per_kind_incidences
-        with_kind = np.unique(index.account[own] * n_kinds + kind) % n_kinds
-        have = np.bincount(with_kind, minlength=n_kinds)
+        covered = tally(by_cell, index.holders[held.cell_value].astype(float)) / index.per_kind_incidences
+        owner = np.unique((held.label * index.n_accounts + index.account[held.incidence]) * n_kinds + kind)
+        have = tally((owner // n_kinds // index.n_accounts) * n_kinds + owner % n_kinds)
         lacking = 1 - index.per_kind_accounts / index.n_accounts
         # The set's own rate is drawn towards the population's, so that two seeds do not decide what a ring lacks.
-        absent = np.clip(
-            np.log2(np.maximum((size - have + 4 * lacking + 0.1) / (size + 4.1), 1e-3) / np.maximum(lacking, 0.02)),
-            -3,
-            0,
-        )
+        gone = np.maximum((size - have + 4 * lacking + 0.1) / (size + 4.1), 1e-3)
         return cls(
             draws=draws,
             sigma=sigma,
             fresh=fresh,
             # A stranger misses too, the less the more of the population's draws the set's values cover.
             miss=np.minimum(np.log2(fresh / np.clip(1 - covered, 0.02, 1.0)), 0.0),
-            absent=absent,
+            absent=np.clip(np.log2(gone / np.maximum(lacking, 0.02)), -3, 0),
             eps=np.array([k.eps for k in index.kinds]),
-            informative=np.array([1.0 if k.corroborates else 0.5 for k in index.kinds]),
         )
 
 
-def _counts(
-    index: Incidence, rows: IntArray, own: IntArray, others: IntArray, inside: BoolArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Members and outsiders (without the account itself) that hold the row's value within its kind's window."""
-    value, window = index.value[rows], index.window[index.kind[rows]]
-    low, high = index.first[rows] - window, index.last[rows] + window
-    timed = window > 0
-    s = others.astype(float)
-    holders = index.holders[value].astype(float)
-    if timed.any():
-        t = np.flatnonzero(timed)
-        s[t] = index.count_between(value[t], low[t], high[t], among=own) - inside[t]
-        holders[t] = index.count_between(value[t], low[t], high[t])
-    return s, np.maximum(holders - 1 - s, 0.0), holders
-
-
-def _used_together(index: Incidence, rows: IntArray, own: IntArray, inside: BoolArray) -> BoolArray:
-    """Whether a member used the row's value within three days of the account's own; False where no time is known."""
-    timed = own[~np.isnan(index.use_first[own])]
-    if not len(timed):
-        return np.zeros(len(rows), dtype=bool)
-    axis = index.value.astype(float) * AXIS_STRIDE_H
-    starts = np.sort(axis[timed] + index.use_first[timed])
-    ends = np.sort(axis[timed] + index.use_last[timed])
-    began = np.searchsorted(starts, axis[rows] + index.use_last[rows] + TOGETHER_H, side="right")
-    over = np.searchsorted(ends, axis[rows] + index.use_first[rows] - TOGETHER_H, side="left")
-    near: BoolArray = (began - over - inside > 0) & ~np.isnan(index.use_first[rows])
-    return near
+def _most_bits(held: Held) -> FloatArray:
+    """The most that each cell could give one further account, by cell."""
+    index, predict = held.index, _Predictor.of(held)
+    label, kind = held.cell_label, index.value_kind[held.cell_value]
+    outsiders = np.maximum(index.holders[held.cell_value] - held.count, 0).astype(float)
+    window = index.window[kind[held.cell]]
+    timed = np.flatnonzero(window > 0)
+    rows = held.incidence[timed]
+    near = index.count_between(
+        index.value[rows], index.first[rows] - window[timed], index.last[rows] + window[timed]
+    ) - held.count[held.cell[timed]]  # fmt: skip
+    least = np.full(len(held.count), np.inf)
+    np.minimum.at(least, held.cell[timed], np.maximum(near, 0.0))
+    outsiders = np.minimum(outsiders, least)
+    background = predict.eps[kind] + (outsiders + 0.5) / index.per_kind_incidences[kind]
+    likely = np.maximum(held.count - predict.sigma[label, kind], 0.0) / (predict.draws[label, kind] + _THETA)
+    bits = np.log2(likely / np.minimum(background, 1.0) + predict.fresh[label, kind])
+    most: FloatArray = np.minimum(bits, np.array([k.cap for k in index.kinds])[kind])
+    return most
 
 
 def _alone(index: Incidence, who: IntArray, kind: IntArray, n_front: int) -> BoolArray:

@@ -1,10 +1,7 @@
 """From a few seeds outward: who belongs with them, round by round.
 
-An account joins when it likely belongs (:mod:`toolkit.linking.belonging`) *and* two independent families speak, or
-several
-exclusive values held with different members. Of those that are ready the best join, at most half the set's size again;
-members are then scored again *without themselves*, and whoever no longer holds is dropped; it stops when nobody joins
-or leaves. A small set that stalls looks one step ahead. Seeds that share nothing with the others are named.
+A set grows from the seeds (:mod:`toolkit.linking.grow`); a small set that stalls looks one step ahead. Seeds that share
+nothing with the others are named.
 """
 
 from __future__ import annotations
@@ -16,8 +13,10 @@ import polars as pl
 
 from toolkit.errors import InputError
 from toolkit.linking.belonging import ExpandSettings, find_frontier, score_accounts
+from toolkit.linking.grow import Grown, grow_sets
 from toolkit.linking.incidence import BoolArray, Incidence, IntArray, build_incidence
-from toolkit.linking.reasons import Growth, write_expansion
+from toolkit.linking.reasons import write_expansion
+from toolkit.linking.sets import Sets, one_set
 from toolkit.settings import KINDS, Kind
 
 __all__ = ["ExpandSettings", "expand_from_seeds"]
@@ -83,81 +82,56 @@ def expand_from_seeds(
     present = codes[codes >= 0]
     absent = [seed for seed, code in zip(wanted, codes, strict=True) if code < 0]
     trusted, doubted = _agreeing(index, present, dials)
-    growth = _probe(index, trusted, _grow(index, trusted, dials, progress), dials)
-    return write_expansion(index, growth, trusted, doubted, absent, dials)
+    stalled = _grow(index, trusted, dials, progress=progress)
+    grown, probed = _probe(index, trusted, stalled, dials)
+    # A jump from one seed may have landed in a neighbour's ring: no precision is quoted for it.
+    told = not (probed and len(trusted) < 2)
+    return write_expansion(index, grown, trusted, doubted, absent, dials, told=told)
 
 
 def _grow(
     index: Incidence,
     seeds: IntArray,
     dials: ExpandSettings,
+    *,
+    also: Sets | None = None,
+    spent: int = 0,
     progress: Callable[[str], None] | None = None,
-    start: Growth | None = None,
-) -> Growth:
-    """Join and drop until nothing moves; seeds stay whatever happens."""
-    members = _mask(index, seeds)
-    is_seed = members.copy()
-    joined = np.zeros(index.n_accounts, dtype=np.int64)
-    before = 0
-    if start is not None:
-        members, joined, before = members | start.members, start.joined.copy(), start.rounds
-    number = before
-    seen: set[bytes] = set()
-    for number in range(before + 1, dials.max_rounds + 1):
-        if not len(seeds):
-            break
-        scores = score_accounts(index, members, find_frontier(index, members, dials.max_frontier), dials)
-        p, account = scores.probability, scores.account
-        solid = scores.reasons >= 2
-        leaving = account[members[account] & ~is_seed[account] & ((p < dials.leave) | ~solid)]
-        ready = np.flatnonzero(~members[account] & (p >= dials.join) & solid)
-        best = ready[np.lexsort((account[ready], -scores.bits[ready]))][: max(2, int(members.sum()) // 2)]
-        members[leaving] = False
-        members[account[best]] = True
-        joined[account[best]] = number
-        if progress is not None:
-            progress(f"round {number}: {len(best)} joined, {len(leaving)} left, {int(members.sum())} members")
-        state = np.packbits(members).tobytes()
-        if (not len(best) and not len(leaving)) or state in seen:
-            break
-        seen.add(state)
-    return Growth(members, joined, number)
+) -> Grown:
+    """Grow the one set of the seeds, which stay in it whatever happens."""
+    fixed = one_set(seeds, index.n_accounts)
+    start = fixed if also is None else fixed | also
+    return grow_sets(index, start, dials, fixed=fixed, first_round=spent, progress=progress)
 
 
-def _probe(index: Incidence, seeds: IntArray, stalled: Growth, dials: ExpandSettings) -> Growth:
+def _probe(index: Incidence, seeds: IntArray, stalled: Grown, dials: ExpandSettings) -> tuple[Grown, bool]:
     """Look one step ahead when a small set has stalled: suppose that the best near misses belong, and see what grows.
 
     A supposition stands only if what it brings in speaks for the seeds *by itself*: the seeds are scored against the
     new members alone, without the accounts they came from. (Without that test a set drifts into its neighbour over a
     public phone number, and supports itself there.)
     """
-    size = int(stalled.members.sum())
-    if not len(seeds) or size > dials.probe_below + len(seeds) or stalled.rounds >= dials.max_rounds:
-        return stalled
-    scores = score_accounts(index, stalled.members, find_frontier(index, stalled.members, dials.max_frontier), dials)
-    near = np.flatnonzero(~stalled.members[scores.account] & (scores.probability >= dials.probe_at))
+    had = stalled.sets
+    size, spent = len(had.account), int(stalled.rounds[0])
+    if not len(seeds) or size > dials.probe_below + len(seeds) or spent >= dials.max_rounds:
+        return stalled, False
+    scores = score_accounts(index, had, find_frontier(index, had, dials), dials)
+    near = np.flatnonzero(~had.contains(scores.frontier.label, scores.account) & (scores.probability >= dials.probe_at))
     near = near[np.lexsort((scores.account[near], -scores.bits[near]))][: dials.probes]
     best = scores.account[near]
     together = [best] if len(best) > 1 else []
-    suppositions = [*together, *(best[i : i + 1] for i in range(len(best)))]
-    for supposed in suppositions:
-        tried = _grow(index, np.union1d(seeds, supposed), dials, start=stalled)
-        if int(tried.members.sum()) < size + len(supposed) + _PROBE_BRINGS:
+    for supposed in [*together, *(best[i : i + 1] for i in range(len(best)))]:
+        tried = _grow(index, np.union1d(seeds, supposed), dials, also=had, spent=spent)
+        if len(tried.sets.account) < size + len(supposed) + _PROBE_BRINGS:
             continue
-        settled = _grow(index, seeds, dials, start=tried)
-        new = settled.members & ~stalled.members
-        if int(new.sum()) < _PROBE_BRINGS:
+        settled = _grow(index, seeds, dials, also=tried.sets, spent=int(tried.rounds[0]))
+        new = settled.sets.without(had)
+        if len(new.account) < _PROBE_BRINGS:
             continue
-        blind = score_accounts(index, new, seeds, dials)
+        blind = score_accounts(index, new, one_set(seeds, index.n_accounts), dials)
         if float(np.median(blind.probability)) >= dials.probe_stands:
-            return Growth(settled.members, settled.joined, settled.rounds, probed=True)
-    return stalled
-
-
-def _mask(index: Incidence, accounts: IntArray) -> BoolArray:
-    members = np.zeros(index.n_accounts, dtype=bool)
-    members[accounts] = True
-    return members
+            return settled, True
+    return stalled, False
 
 
 def _agreeing(index: Incidence, seeds: IntArray, dials: ExpandSettings) -> tuple[IntArray, IntArray]:
@@ -166,26 +140,28 @@ def _agreeing(index: Incidence, seeds: IntArray, dials: ExpandSettings) -> tuple
     Each seed is expanded alone; seed i supports seed j when i's set, without j, finds j likely. If no two agree, all
     are kept: then the seeds may be of different rings, or of one whose members share little pairwise.
     """
-    if len(seeds) < 3:
+    n = len(seeds)
+    if n < 3:
         return seeds, seeds[:0]
-    supports = np.zeros((len(seeds), len(seeds)), dtype=bool)
-    for i, seed in enumerate(seeds):
-        alone = _grow(index, np.array([seed]), dials)
-        scores = score_accounts(index, alone.members, seeds, dials)
-        likely = dict(zip(scores.account.tolist(), (scores.probability >= dials.leave).tolist(), strict=True))
-        supports[i] = [likely[int(other)] for other in seeds]
+    alone = Sets.of(np.arange(n), np.sort(seeds), n, index.n_accounts)
+    grown = grow_sets(index, alone, dials, fixed=alone).sets
+    everybody = Sets.of(np.repeat(np.arange(n), n), np.tile(seeds, n), n, index.n_accounts)
+    likely = score_accounts(index, grown, everybody, dials).probability >= dials.leave
+    supports = np.zeros((n, n), dtype=bool)
+    supports[everybody.label, np.searchsorted(np.sort(seeds), everybody.account)] = likely
     supports |= supports.T
     np.fill_diagonal(supports, val=True)
     group = _largest_component(supports)
     if len(group) < 2:
         return seeds, seeds[:0]
-    trusted = seeds[group]
-    members = _grow(index, trusted, dials).members
+    trusted = np.sort(seeds)[group]
+    members = _grow(index, trusted, dials).sets
     rest = np.setdiff1d(seeds, trusted)
-    if int(members.sum()) - len(trusted) < _DOUBT_NEEDS:
+    if len(members.account) - len(trusted) < _DOUBT_NEEDS:
         return seeds, seeds[:0]  # a set that found nobody else is no ground to doubt anybody
-    scores = score_accounts(index, members, rest, dials)
-    doubted = scores.account[(scores.probability < dials.leave) & ~members[scores.account]]
+    scores = score_accounts(index, members, one_set(rest, index.n_accounts), dials)
+    outside = ~members.contains(scores.frontier.label, scores.account)
+    doubted = scores.account[(scores.probability < dials.leave) & outside]
     return np.setdiff1d(seeds, doubted), doubted
 
 

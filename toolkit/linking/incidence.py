@@ -126,6 +126,14 @@ class Incidence:
         return np.bincount(key % len(self.kinds), minlength=len(self.kinds)).astype(float)
 
     @cached_property
+    def draws(self) -> NDArray[np.int32]:
+        """Values that are not placeholders, by account and kind."""
+        real = ~self.placeholder[self.value]
+        cell = self.account[real] * len(self.kinds) + self.kind[real]
+        count = np.bincount(cell, minlength=self.n_accounts * len(self.kinds)).astype(np.int32)
+        return count.reshape(self.n_accounts, len(self.kinds))
+
+    @cached_property
     def arrival(self) -> FloatArray:
         """Hours from the origin to each account's first observation; NaN where no time is known."""
         first = np.full(self.n_accounts, np.inf)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -12,36 +11,33 @@ from toolkit.errors import visible
 from toolkit.linking.belonging import ExpandSettings, Scores, find_frontier, score_accounts
 from toolkit.linking.combine import FAMILY_SPEAKS, family_names
 from toolkit.linking.evidence import EVIDENCE_FIELDS, write_evidence
-from toolkit.linking.incidence import BoolArray, Incidence, IntArray
+from toolkit.linking.grow import Grown
+from toolkit.linking.incidence import Incidence, IntArray
 from toolkit.linking.score import level_of
+from toolkit.linking.sets import one_set
 from toolkit.model.tables import EVIDENCE, Expansion, conform
 
-__all__ = ["Growth", "write_expansion"]
-
-
-@dataclass(frozen=True)
-class Growth:
-    """A set that stopped growing: its mask, the round each account joined in, rounds used, whether it was probed."""
-
-    members: BoolArray
-    joined: IntArray
-    rounds: int
-    probed: bool = False
+__all__ = ["write_expansion"]
 
 
 def write_expansion(
     index: Incidence,
-    growth: Growth,
+    grown: Grown,
     trusted: IntArray,
     doubted: IntArray,
     absent: list[str],
     dials: ExpandSettings,
+    *,
+    told: bool,
 ) -> pl.DataFrame:
-    """Turn the final state into the contract ``Expansion``."""
-    members, joined, rounds = growth.members, growth.joined, growth.rounds
-    scores = score_accounts(
-        index, members, np.union1d(find_frontier(index, members, dials.max_frontier), doubted), dials
-    )
+    """Turn the final state into the contract ``Expansion``; ``told`` says whether a precision may be quoted."""
+    sets, rounds = grown.sets, int(grown.rounds[0])
+    members = np.zeros(index.n_accounts, dtype=bool)
+    members[sets.account] = True
+    joined = np.zeros(index.n_accounts, dtype=np.int64)
+    joined[sets.account] = grown.joined
+    frontier = find_frontier(index, sets, dials) | one_set(doubted, index.n_accounts)
+    scores = score_accounts(index, sets, frontier, dials)
     account = scores.account
     seed = np.isin(account, trusted)
     doubt = np.isin(account, doubted)
@@ -74,8 +70,6 @@ def write_expansion(
         pl.col("evidence").fill_null(pl.lit([], dtype=EVIDENCE)),
         pl.Series("reason", _reasons(table, dials), dtype=pl.String),
     )
-    # A jump from one seed may have landed in a neighbour's ring: no precision is quoted for it.
-    told = not (growth.probed and len(trusted) < 2)
     table = _estimate_precision(table, told=told)
     if absent:
         lost = pl.DataFrame({"account_id": absent}).with_columns(
