@@ -52,17 +52,25 @@ def demo(out: Path) -> None:
 @cli.command()
 @click.argument("name", default="tiny")
 @click.option("--out", type=_OUT, required=True, help="Where the tables go.")
-@click.option("--size", type=click.Choice(_SIZES), help="2 thousand, 20 thousand or 1 million accounts.")
+@click.option("--size", type=click.Choice(_SIZES), help="2, 20 or 1,000 thousand accounts; families: about 1 or 8.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed, another world.")
 def sample(name: str, out: Path, size: str | None, seed: int) -> None:
-    """Write a SYNTHETIC world. NAME is its size (tiny, std, large); with --size it is only a name."""
-    from toolkit.errors import UnknownNameError
-    from toolkit.sources.samples.write import write_sample
+    """Write a SYNTHETIC world.
 
-    if size is None and name not in _SIZES:
-        raise UnknownNameError("sample", name, _SIZES)
-    _say(f"Writing a SYNTHETIC world of size {size or name}, seed {seed} ...")
-    write_sample(out, size or name, seed)
+    NAME is its size (tiny, std, large; with --size it is only a name), or a family of worlds of another structure:
+    pools, chains, crews, adaptive, tinies, undeclared, holdout.
+    """
+    from toolkit.errors import UnknownNameError
+    from toolkit.sources.samples import FAMILIES, write_family, write_sample
+
+    if name in FAMILIES:
+        _say(f"Writing a SYNTHETIC world of the family {name}, size {size or 'std'}, seed {seed} ...")
+        write_family(out, name, size or "std", seed)
+    elif size is None and name not in _SIZES:
+        raise UnknownNameError("sample", name, (*_SIZES, *FAMILIES))
+    else:
+        _say(f"Writing a SYNTHETIC world of size {size or name}, seed {seed} ...")
+        write_sample(out, size or name, seed)
     _say(f"Wrote {visible(out)}; what is in it: README.md there.")
 
 

@@ -29,6 +29,7 @@ STRANGER_GROUPS = ("cgnat",)  # groups that share an address and nothing else
 # Whom an error hurts: the first that applies.
 INNOCENT_KINDS = (
     *("victim", "buyer", "hackathon", "lab", "agency", "reseller", "kiosk", "campus", "household", "org", "qa"),
+    *("flatshare", "friends"),
     *("bystander", "contaminated", "contagion", "cgnat"),
 )
 VERDICTS = ("true", "legit", "rival", "contagion", "innocent")

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from toolkit.sources.samples.describe import describe_world
+from toolkit.sources.samples.families import describe_family, generate_family
 from toolkit.sources.samples.plan import DAYS, GENERATOR_VERSION, START
 from toolkit.sources.samples.world import World, generate_world
 
@@ -62,13 +63,50 @@ def write_world(world: World, out: str | Path, knobs: dict[str, float] | None = 
     True
     """
     folder = Path(out)
+    written = _write_files(world, folder)
+    _write_text(_readme(world, folder, written, knobs or {}), folder, "README.md")
+    return folder
+
+
+def write_family(out: str | Path, name: str, size: str = "std", seed: int = 0) -> Path:
+    """Generate a SYNTHETIC world of another family and write it to the folder ``out``.
+
+    Parameters
+    ----------
+    out
+        A folder; made if it is not there. Files of the same names are replaced.
+    name, size, seed
+        As for :func:`generate_family`.
+
+    Returns
+    -------
+    Path
+        The folder, as :func:`write_sample` leaves it; with ``mapping.yaml`` where the tables are the company's own.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     sorted(p.name for p in write_family(folder, "undeclared", "tiny").glob("*.*"))[:4]
+    ['README.md', 'escalations.jsonl', 'launches.parquet', 'macros.parquet']
+    """
+    folder, world = Path(out), generate_family(name, size, seed)
+    written = _write_files(world, folder)
+    if world.mapping is not None:
+        written.append(_write_text(world.mapping, folder, "mapping.yaml"))
+    page = [*describe_family(world), "## Files", "", *_hash_lines(folder, written), ""]
+    _write_text("\n".join(page), folder, "README.md")
+    return folder
+
+
+def _write_files(world: World, folder: Path) -> list[str]:
+    """Tables, escalations, truth and the marker; the names of what the README must list."""
     (folder / "truth").mkdir(parents=True, exist_ok=True)
     written = [_write_parquet(frame, folder, f"{name}.parquet") for name, frame in world.tables.items()]
     written.append(_write_text(_escalation_lines(world), folder, "escalations.jsonl"))
     written += [_write_parquet(frame, folder, f"truth/{name}.parquet") for name, frame in world.truth.items()]
     _write_text(f"{MARKER}\nEvery account, person, address and text here is invented.\n", folder, MARKER)
-    _write_text(_readme(world, folder, written, knobs or {}), folder, "README.md")
-    return folder
+    return written
 
 
 def _write_parquet(frame: pl.DataFrame, folder: Path, name: str) -> str:
@@ -94,7 +132,6 @@ def _escalation_lines(world: World) -> str:
 
 def _readme(world: World, folder: Path, names: list[str], knobs: dict[str, float]) -> str:
     turned = ", ".join(f"{name} {value:g}" for name, value in knobs.items() if value != 1.0) or "all 1"
-    hashes = [f"| `{name}` | `{hashlib.sha256((folder / name).read_bytes()).hexdigest()}` |" for name in names]
     lines = [
         f"# SYNTHETIC sample, size {world.size}, seed {world.seed}",
         "",
@@ -112,9 +149,12 @@ def _readme(world: World, folder: Path, names: list[str], knobs: dict[str, float
         "",
         "## Files",
         "",
-        "| file | sha256 |",
-        "|---|---|",
-        *hashes,
+        *_hash_lines(folder, names),
         "",
     ]
     return "\n".join(lines)
+
+
+def _hash_lines(folder: Path, names: list[str]) -> list[str]:
+    hashes = [f"| `{name}` | `{hashlib.sha256((folder / name).read_bytes()).hexdigest()}` |" for name in names]
+    return ["| file | sha256 |", "|---|---|", *hashes]
