@@ -97,7 +97,7 @@ def link(data: Path, out: Path, mapping: Path | None) -> None:
     _say(f"{observations.height:,} observations; weighing pairs ...")
     links, hubs = link_with_hubs(observations, kinds=dataset.kinds)
     _say(f"{links.height:,} links; clustering ...")
-    members, clusters = cluster_accounts(links, observations, kinds=dataset.kinds)
+    members, clusters = cluster_accounts(observations, kinds=dataset.kinds)
     _write(out, observations=observations, links=links, members=members, clusters=clusters, hubs=hubs)
     _say(f"{members.height:,} accounts in {clusters.height:,} clusters; {hubs.height:,} hubs explained.")
 

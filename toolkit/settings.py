@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 __all__ = [
     "CAPS",
+    "INFERRED",
     "KINDS",
     "MAX_PAIRS",
     "PLACEHOLDERS",
@@ -60,6 +61,8 @@ class Kind:
         Whether sharing it counts as one of the independent kinds a level asks for.
     min_shared : int
         Values two accounts must share before any of them counts: one co-share is worth nothing, repeats are.
+    inferred : bool
+        Nobody declared the kind: its regime was told from who holds its values (:mod:`toolkit.linking.regimes`).
     declared : bool
         The account names the tie itself (an employer, a promotion). Who shares it has an innocent reading that only a
         person can rule out, so the tie keeps a link from counting as strong.
@@ -79,6 +82,7 @@ class Kind:
     corroborates: bool = True
     min_shared: int = 1
     declared: bool = False
+    inferred: bool = False
 
 
 def _kinds(*kinds: Kind) -> Mapping[str, Kind]:
@@ -117,7 +121,16 @@ KINDS: Final[Mapping[str, Kind]] = _kinds(
 half-lives, caps); eps of the unique kinds is set by the rate of innocent sharing (families, shop tablets)."""
 
 UNDECLARED: Final = Kind("*", "other", "pool", 0.4, 1e-3, 6.0, 100, None, corroborates=False)
-"""What an undeclared kind is taken for: weak, and never one of the independent reasons."""
+"""What a mapping that declares a kind without saying more is taken to mean: weak, and never a reason of its own."""
+
+INFERRED: Final[Mapping[str, Kind]] = MappingProxyType(
+    {
+        "unique": Kind("*", "*", "unique", 0.5, 2e-4, 11.0, 100, sensitivity=2, inferred=True),
+        "pool": Kind("*", "*", "pool", 0.4, 5e-4, 8.0, 60, sensitivity=2, inferred=True),
+        "crowd": Kind("*", "*", "pool", 0.5, 1e-3, 4.0, 0, sensitivity=2, corroborates=False, inferred=True),
+    }
+)
+"""What a kind nobody declared is taken for, by the shape of its values: a step weaker than the kinds we know."""
 
 PLACEHOLDERS: Final = frozenset(
     {"", "0", "00", "000", "0000", "-", "na", "n/a", "nan", "nil", "none", "null", "unknown", "undefined", "test"}

@@ -22,12 +22,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from toolkit.linking.arrays import BoolArray, FloatArray, IntArray, ranges
 from toolkit.linking.combine import AT_CAP, BEHAVIOUR, FAMILY_SPEAKS, TOGETHER_H, combine_bits, count_reasons, swallowed
-from toolkit.linking.incidence import BoolArray, FloatArray, Incidence, IntArray, ranges
+from toolkit.linking.incidence import Incidence
 from toolkit.linking.score import probability
 from toolkit.linking.sets import Held, Sets, hold
 
-__all__ = ["ExpandSettings", "Scores", "find_frontier", "score_accounts"]
+__all__ = ["ExpandSettings", "Scores", "cell_bits", "find_frontier", "score_accounts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,11 @@ class ExpandSettings:
     max_rounds : int
         Rounds of joining and leaving, then it stops and says so.
     frontier_bits : float
-        A value that could give less than this to a further member brings nobody to be looked at.
+        A value that could give a further member less than this, or than half of what the prior asks where that is
+        less, brings nobody to be looked at.
+    own_life_h, own_life_values : float, int
+        An account that was seen for so many hours, with so many values that nobody in the set has, before it first
+        shared anything with the set, was somebody's: a victim of a takeover, or sold. It is never a member.
     max_frontier : int
         Accounts looked at in a round, per set; values with the fewest holders propose first.
     max_excluded : int
@@ -79,7 +84,9 @@ class ExpandSettings:
     probe_stands: float = 0.95
     probes: int = 4
     max_rounds: int = 40
-    frontier_bits: float = 1.0
+    frontier_bits: float = 4.5
+    own_life_h: float = 14 * 24.0
+    own_life_values: int = 4
     max_frontier: int = 200_000
     max_excluded: int = 500
 
@@ -92,6 +99,9 @@ _PRIOR_DRAWS = 2.0
 
 _ARRIVALS_NEEDED = 4
 """Members with a known arrival before their arrivals say anything."""
+
+_CONTACT_BITS = 2.5
+"""Bits from which a shared value is a contact with the set; weaker ones are there by chance from the first day."""
 
 _ARRIVAL_H = 12.0
 """Narrowest smoothing of arrivals, in hours; wider ones double it."""
@@ -107,6 +117,7 @@ class Scores:
     reasons: IntArray
     exclusive: BoolArray
     behaviour: BoolArray
+    own_life: BoolArray
     families: FloatArray
     hit_row: IntArray
     hit_incidence: IntArray
@@ -118,6 +129,11 @@ class Scores:
     def account(self) -> IntArray:
         """Account code by frontier row."""
         return self.frontier.account
+
+    @property
+    def solid(self) -> BoolArray:
+        """Whether two independent reasons speak for an account that was not somebody's before."""
+        return (self.reasons >= 2) & ~self.own_life
 
 
 def find_frontier(index: Incidence, sets: Sets, dials: ExpandSettings) -> Sets:
@@ -137,35 +153,46 @@ def find_frontier(index: Incidence, sets: Sets, dials: ExpandSettings) -> Sets:
     held = hold(index, sets)
     value, label = held.cell_value, held.cell_label
     proposes = np.array([kind.max_holders > 0 for kind in index.kinds])[index.value_kind[value]]
-    cells = np.flatnonzero(proposes & (index.holders[value] > 1) & (_most_bits(held) >= dials.frontier_bits))
+    asked = np.log2(max(index.n_accounts, 2 * dials.ring_size) / dials.ring_size)
+    least = min(dials.frontier_bits, max(0.5 * asked, 1.0))
+    cells = np.flatnonzero(proposes & (index.holders[value] > 1) & (cell_bits(held) >= least))
     cells = cells[np.lexsort((value[cells], index.holders[value[cells]], label[cells]))]
     reached = np.cumsum(index.holders[value[cells]])
     first = np.searchsorted(label[cells], np.arange(sets.number))
     before = np.concatenate(([0], reached))[first]
     cells = cells[reached - before[label[cells]] <= dials.max_frontier]
     begin, end = index.value_start[value[cells]], index.value_start[value[cells] + 1]
-    near = index.account[index.by_value[ranges(begin, end)]]
+    rows, cell = index.by_value[ranges(begin, end)], np.repeat(cells, end - begin)
+    window = index.window[index.kind[rows]]
+    timed = np.flatnonzero(window > 0)
+    low, high = index.first[rows[timed]] - window[timed], index.last[rows[timed]] + window[timed]
+    meets = np.ones(len(rows), dtype=bool)
+    meets[timed] = held.within_window(cell[timed], low, high) > 0
     return Sets.of(
-        np.concatenate((np.repeat(label[cells], end - begin), sets.label)),
-        np.concatenate((near, sets.account)),
+        np.concatenate((label[cell[meets]], sets.label)),
+        np.concatenate((index.account[rows[meets]], sets.account)),
         sets.number,
         index.n_accounts,
     )
 
 
-def score_accounts(index: Incidence, sets: Sets, frontier: Sets, dials: ExpandSettings) -> Scores:
+def score_accounts(
+    index: Incidence, sets: Sets, frontier: Sets, dials: ExpandSettings, *, without: BoolArray | None = None
+) -> Scores:
     """Log-odds of belonging for every frontier row; a member is judged without itself.
+
+    Values marked in ``without`` are supposed not to have been seen: what would be left of the answer?
 
     Weighed twice: accounts that look like members the first time are not counted among the strangers the second time,
     or a ring whose members are not found yet would hide in its own background.
     """
-    held = hold(index, sets)
+    held = hold(index, sets, without)
     predict = _Predictor.of(held)
     hits = _meet(held, frontier)
     rest = _against(held, frontier, predict, hits, dials) + _arrival_bits(index, sets, frontier)
     rest += np.log2(np.maximum(sets.size, dials.ring_size) / max(index.n_accounts, 2 * dials.ring_size))[frontier.label]
     first = _weigh(held, frontier, predict, hits, rest, np.zeros(len(hits.row)), dials)
-    likely = (first.probability >= dials.leave) & (first.reasons >= 2) & ~hits.inside
+    likely = (first.probability >= dials.leave) & first.solid & ~hits.inside
     if not likely.any():
         return first
     belief = np.where(likely, first.probability, 0.0)[hits.row]
@@ -250,16 +277,39 @@ def _weigh(
     together = near & ~np.isnan(first) & ~openly[hits.row]
     families, reasons, exclusive, behaviour = _add_up(index, hits.row, value, kind, bits, soft, together, n_rows, dials)
     total = families.sum(axis=1) + rest
+    own_life = _own_life(index, frontier, hits, bits, total > -4, dials)
     return Scores(
-        frontier, total, probability(total), reasons, exclusive, behaviour, families,
+        frontier, total, probability(total), reasons, exclusive, behaviour, own_life, families,
         hits.row, hits.incidence, bits, s, hits.holders,
     )  # fmt: skip
+
+
+def _own_life(
+    index: Incidence, frontier: Sets, hits: _Hits, bits: FloatArray, wanted: BoolArray, dials: ExpandSettings
+) -> BoolArray:
+    """Whether each account lived on values of its own before it met the set; only ``wanted`` rows are looked at."""
+    met = np.full(len(frontier.account), np.inf)
+    contact = np.flatnonzero((bits >= _CONTACT_BITS) & ~np.isnan(index.use_first[hits.incidence]))
+    np.minimum.at(met, hits.row[contact], index.use_first[hits.incidence[contact]])
+    late = wanted & np.isfinite(met) & (met - index.arrival[frontier.account] >= dials.own_life_h)
+    rows = np.flatnonzero(late)
+    begin, end = index.start[frontier.account[rows]], index.start[frontier.account[rows] + 1]
+    own, who = ranges(begin, end), np.repeat(rows, end - begin)
+    before = np.bincount(who[index.use_first[own] < met[who]], minlength=len(late))
+    somebodys: BoolArray = late & (before >= dials.own_life_values)
+    return somebodys
 
 
 def _against(held: Held, frontier: Sets, predict: _Predictor, hits: _Hits, dials: ExpandSettings) -> FloatArray:
     """Bits lost for values that no member holds, and for kinds that members have and the account lacks."""
     index, n_rows, n_kinds = held.index, len(frontier.account), len(held.index.kinds)
-    has = index.draws[frontier.account]
+    has = index.draws[frontier.account].astype(np.int64)
+    if held.without is not None:
+        begin, end = index.start[frontier.account], index.start[frontier.account + 1]
+        own, who = ranges(begin, end), np.repeat(np.arange(n_rows), end - begin)
+        gone = held.without[index.value[own]] & ~index.placeholder[index.value[own]]
+        cells = who[gone] * n_kinds + index.kind[own[gone]]
+        has -= np.bincount(cells, minlength=n_rows * n_kinds).reshape(n_rows, n_kinds)
     shared = np.bincount(hits.row * n_kinds + index.kind[hits.incidence], minlength=n_rows * n_kinds)
     missed = has - shared.reshape(n_rows, n_kinds)
     misses = np.maximum(missed * predict.miss[frontier.label], dials.miss_floor)
@@ -366,7 +416,7 @@ class _Predictor:
         )
 
 
-def _most_bits(held: Held) -> FloatArray:
+def cell_bits(held: Held) -> FloatArray:
     """The most that each cell could give one further account, by cell."""
     index, predict = held.index, _Predictor.of(held)
     label, kind = held.cell_label, index.value_kind[held.cell_value]

@@ -1,32 +1,42 @@
-"""From links to clusters that resist chaining, with a confidence for every member.
+"""Clusters as tables: who belongs together, how firmly, what else would explain it.
 
-Leiden with the constant Potts model (CPM) on the bits above the threshold is correlation clustering: a cluster pays
-gamma
-bits for every pair inside it that has no evidence, so one shared card does not string two rings together. Members are
-banded by how well they hold when evidence is taken away: *persistence* over draws that each drop a fifth of all
-values, and *leave one out*, without the one value that ties them best.
-
-Source: Traag, Van Dooren & Nesterov 2011 (CPM), Traag, Waltman & van Eck 2019 (Leiden); the implementation is
-graspologic-native's.
+The sets come from :mod:`toolkit.linking.partition`. Here every member is banded by how well it holds when evidence is
+taken away (*persistence* over draws that each drop a fifth of all values; *leave one out*, without its best value and
+without its best family), every cluster is read against ordinary life (:mod:`toolkit.linking.structures`) and against
+chance (:mod:`toolkit.linking.null`), and whoever stands just outside is named with the reason.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
 import polars as pl
 
 from toolkit.errors import visible
-from toolkit.linking.combine import combine_bits, family_codes
-from toolkit.linking.incidence import BoolArray, FloatArray, IntArray, kind_of, ranges
+from toolkit.linking.arrays import BoolArray, FloatArray, IntArray, scramble
+from toolkit.linking.belonging import ExpandSettings, Scores, cell_bits, find_frontier, score_accounts
+from toolkit.linking.combine import combine_bits, count_reasons, family_names
+from toolkit.linking.incidence import Incidence, build_incidence
 from toolkit.linking.innocent import READINGS
-from toolkit.model.tables import Clusters, Links, Members, conform, empty
-from toolkit.settings import KINDS, Kind
+from toolkit.linking.null import DRAWS, MAX_FDR, ChanceRings, draw_chance, ring_fdr
+from toolkit.linking.partition import find_clusters
+from toolkit.linking.score import Shared, probability, propose, weigh
+from toolkit.linking.sets import Held, Sets, hold
+from toolkit.linking.structures import Structure, read_structures
+from toolkit.model.tables import Clusters, Members, conform, empty
+from toolkit.settings import KINDS, MAX_PAIRS, Kind
 
-__all__ = ["ClusterSettings", "cluster_accounts"]
+__all__ = ["ClusterSettings", "cluster_accounts", "cluster_index"]
+
+EXACT_SIZE = 1_000
+"""Accounts up to which the tied pairs of a cluster are listed; beyond, values are counted."""
+
+TIE_BITS = 4.0
+"""Bits from which a value held in two clusters makes them *related*."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,351 +45,326 @@ class ClusterSettings:
 
     Attributes
     ----------
-    min_probability : float
-        Links under it do not join anybody.
-    min_level : str
-        Nor do links under this level: one kind of evidence never makes a cluster.
-    gamma : float
-        Bits charged per pair without evidence.
+    judge : ExpandSettings
+        Who belongs: the same judge as for an expansion.
     min_size : int
         Smaller groups are links, not clusters.
     seed : int
-        Of Leiden and of the value bootstrap.
+        Of the communities, the value bootstrap and the shuffles.
     draws : int
         Value bootstraps behind ``persistence``.
     dropped : float
         Share of values each draw takes away.
+    chance_draws : int
+        Shuffles behind ``ring_fdr``; 0 leaves it null and bands nobody down for it.
     """
 
-    min_probability: float = 0.5
-    min_level: str = "L2"
-    gamma: float = 0.3
+    judge: ExpandSettings = field(default_factory=ExpandSettings)
     min_size: int = 3
     seed: int = 0
     draws: int = 20
     dropped: float = 0.2
-
-
-@dataclass(frozen=True)
-class _Net:
-    """The strong links inside clusters, as arrays: accounts by code, evidence rows by link."""
-
-    accounts: list[str]
-    a: IntArray
-    b: IntArray
-    bits: FloatArray
-    probability: FloatArray
-    floor: float
-    cluster: IntArray
-    row_link: IntArray
-    row_kind: IntArray
-    row_value: IntArray
-    row_bits: FloatArray
-    values: pl.DataFrame
-    kinds: tuple[Kind, ...]
+    chance_draws: int = DRAWS
 
 
 def cluster_accounts(
-    links: pl.DataFrame,
-    observations: pl.DataFrame | None = None,
-    *,
-    kinds: Mapping[str, Kind] = KINDS,
-    settings: ClusterSettings | None = None,
+    observations: pl.DataFrame, *, kinds: Mapping[str, Kind] = KINDS, settings: ClusterSettings | None = None
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Group linked accounts and say how firmly each one belongs.
+    """Group accounts that belong together and say how firmly each one does.
 
     Parameters
     ----------
-    links : polars.DataFrame
-        Contract ``Links``.
-    observations : polars.DataFrame, optional
-        Gives clusters their first and last activity.
+    observations : polars.DataFrame
+        Contract ``Observations``.
     kinds : mapping of str to Kind
-        Settings per kind, as used for the links.
+        Settings per kind; a kind that is not in it is told from its values.
     settings : ClusterSettings, optional
-        Thresholds, gamma, seed.
 
     Returns
     -------
     members : polars.DataFrame
-        Contract ``Members``. Order: cluster_id, probability descending, account_id.
+        Contract ``Members``. ``role`` is *member*, *candidate* (likely, but under the bar; in one cluster at most) or
+        *victim* (shares the cluster's values, but lived on its own before). Order: cluster_id, role (member first),
+        probability descending, account_id.
     clusters : polars.DataFrame
         Contract ``Clusters``, largest first; ids ``C0001``, ... follow that order (then the smallest account id).
 
     Raises
     ------
-    ContractError
-        If the frame is not a table of links.
+    ContractError, InputError
+        If the frame is not a table of observations, or empty.
 
     Examples
     --------
     >>> from toolkit.linking.observations import find_observations
-    >>> from toolkit.linking.score import link_accounts
-    >>> rows = [("a", "d", "k"), ("b", "d", "k"), ("c", "d", "k")] + [(f"x{i}", f"e{i}", f"l{i}") for i in range(99)]
+    >>> rows = [(name, "d", "k") for name in "abcd"] + [(f"x{i}", f"e{i}", f"l{i}") for i in range(99)]
     >>> frame = pl.DataFrame(rows, schema=["account_id", "device", "card"], orient="row")
-    >>> members, clusters = cluster_accounts(link_accounts(find_observations(frame)))
+    >>> members, clusters = cluster_accounts(find_observations(frame))
     >>> members["account_id"].to_list(), clusters["size"].to_list()
-    (['a', 'b', 'c'], [3])
+    (['a', 'b', 'c', 'd'], [4])
     """
+    index = build_incidence(observations, kinds)
+    a, b, _ = propose(index, MAX_PAIRS)
+    return cluster_index(index, weigh(index, a, b), settings)
+
+
+def cluster_index(
+    index: Incidence, shared: Shared, settings: ClusterSettings | None = None
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Cluster accounts that are coded and weighed already; see :func:`cluster_accounts`."""
     dials = settings or ClusterSettings()
-    strong = conform(links, Links).filter(
-        (pl.col("probability") >= dials.min_probability) & (pl.col("level") >= dials.min_level)
-    )
-    if strong.is_empty():
+    judge = dials.judge
+    sets = find_clusters(index, shared, judge, min_size=dials.min_size, seed=dials.seed)
+    if not len(sets.account):
         return empty(Members), empty(Clusters)
-    net = _cut(strong, dials, kinds)
-    if not (net.cluster >= 0).any():
-        return empty(Members), empty(Clusters)
-    members = _members(net, dials)
-    return members, _cards(net, members, observations)
-
-
-def _cut(strong: pl.DataFrame, dials: ClusterSettings, kinds: Mapping[str, Kind]) -> _Net:
-    """Code the links and cut them into clusters."""
-    accounts = pl.concat([strong["account_a"], strong["account_b"]]).unique().sort()
-    code = accounts.to_frame("account").with_row_index("code")
-    a, b = (
-        strong.select(pl.col(side).alias("account"))
-        .join(code, on="account", how="left", maintain_order="left")
-        .get_column("code")
-        .cast(pl.Int64)
-        .to_numpy()
-        for side in ("account_a", "account_b")
+    scores = score_accounts(index, sets, find_frontier(index, sets, judge), judge)
+    inside = sets.contains(scores.frontier.label, scores.account)
+    support = np.array(
+        [float(np.median(scores.bits[inside & (scores.frontier.label == c)])) for c in range(sets.number)]
     )
-    bits = strong.get_column("bits").to_numpy()
-    floor = float(bits.min())
-    group = _leiden(a, b, bits - floor + 1.0, len(accounts), dials)
-    sizes = np.bincount(group)
-    smallest = np.full(len(sizes), len(accounts))
-    np.minimum.at(smallest, group, np.arange(len(accounts)))
-    order = np.lexsort((smallest, -sizes))
-    order = order[sizes[order] >= dials.min_size]
-    number = np.full(len(sizes), -1)
-    number[order] = np.arange(len(order))
-    rows = strong.select(pl.int_range(pl.len()).alias("link"), "evidence").explode("evidence").unnest("evidence")
-    values = rows.select("kind", "value").unique().sort("kind", "value")
-    coded = rows.join(values.with_row_index("v"), on=["kind", "value"], how="left", maintain_order="left")
-    names = values.get_column("kind").unique().sort().to_list()
-    kind_code = {name: i for i, name in enumerate(names)}
-    return _Net(
-        accounts=accounts.to_list(),
-        a=a,
-        b=b,
-        bits=bits,
-        probability=strong.get_column("probability").to_numpy(),
-        floor=floor,
-        cluster=number[group],
-        row_link=coded.get_column("link").to_numpy(),
-        row_kind=coded.get_column("kind").replace_strict(kind_code, return_dtype=pl.Int64).to_numpy(),
-        row_value=coded.get_column("v").cast(pl.Int64).to_numpy(),
-        row_bits=coded.get_column("bits").to_numpy(),
-        values=values,
-        kinds=tuple(kind_of(name, kinds) for name in names),
-    )
+    fdr = _against_chance(index, sets, support, dials)
+    structures = read_structures(index, sets)
+    members = _members(index, sets, scores, structures, fdr, dials)
+    return members, _cards(index, sets, scores, structures, support, fdr)
 
 
-def _leiden(a: IntArray, b: IntArray, weight: FloatArray, n: int, dials: ClusterSettings) -> IntArray:
-    """Cut a graph with Leiden-CPM; returns a group per node."""
-    from graspologic_native import leiden_csr
-    from scipy.sparse import coo_array
-
-    both = coo_array(
-        (np.concatenate((weight, weight)), (np.concatenate((a, b)), np.concatenate((b, a)))), shape=(n, n)
-    ).tocsr()
-    both.sort_indices()
-    _, group = leiden_csr(
-        both.indptr.astype(np.int64),
-        both.indices.astype(np.int32),
-        both.data.astype(np.float64),
-        n,
-        resolution=dials.gamma,
-        iterations=4,
-        use_modularity=False,
-        seed=dials.seed,
-        trials=1,
-    )
-    return np.array([group[i] for i in range(n)], dtype=np.int64)
+def _against_chance(index: Incidence, sets: Sets, support: FloatArray, dials: ClusterSettings) -> FloatArray:
+    """Ring-level false discovery rate of each cluster; NaN where no shuffle was asked for."""
+    if not dials.chance_draws:
+        return np.full(sets.number, np.nan)
+    size: list[int] = []
+    bits: list[float] = []
+    for draw in range(dials.chance_draws):
+        shuffled = draw_chance(index, draw, seed=dials.seed)
+        a, b, _ = propose(shuffled)
+        found = find_clusters(
+            shuffled, weigh(shuffled, a, b), dials.judge, min_size=dials.min_size, seed=dials.seed
+        )  # fmt: skip
+        scores = score_accounts(shuffled, found, found, dials.judge)
+        for label in range(found.number):
+            size.append(int(found.size[label]))
+            bits.append(float(np.median(scores.bits[found.label == label])))
+    chance = ChanceRings(np.array(size, dtype=np.int64), np.array(bits, dtype=float), dials.chance_draws)
+    return ring_fdr(sets.size, support, chance)
 
 
-def _refit(net: _Net, link: IntArray, rows: IntArray, n_links: int) -> FloatArray:
-    """Bits of each link from some evidence rows; ``link`` says which link each of them speaks for."""
-    bits: FloatArray = combine_bits(
-        net.kinds, link, net.row_kind[rows], net.row_value[rows], net.row_bits[rows], n_links
-    ).sum(axis=1)
-    return bits
-
-
-def _persistence(net: _Net, dials: ClusterSettings) -> FloatArray:
-    """Share of draws in which each account stays joined to the largest part of its cluster."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    n = len(net.accounts)
-    inside = np.flatnonzero((net.cluster[net.a] == net.cluster[net.b]) & (net.cluster[net.a] >= 0))
-    stays = np.zeros(n)
-    key = [f"{kind}\x1f{value}" for kind, value in net.values.iter_rows()]
-    for draw in range(dials.draws):
-        luck = np.array([_unit(f"{dials.seed}:{draw}:{name}") for name in key])
-        left = np.flatnonzero(luck[net.row_value] >= dials.dropped)
-        bits = _refit(net, net.row_link[left], left, len(net.a))
-        kept = inside[bits[inside] >= net.floor - 1e-9]
-        graph = coo_array((np.ones(len(kept)), (net.a[kept], net.b[kept])), shape=(n, n))
-        _, part = connected_components(graph, directed=False)
-        cell = np.where(net.cluster >= 0, net.cluster, 0) * (part.max() + 1) + part
-        size = np.bincount(cell[net.cluster >= 0], minlength=int(cell.max()) + 1)
-        largest = np.zeros(int(net.cluster.max()) + 1)
-        np.maximum.at(largest, net.cluster[net.cluster >= 0], size[cell[net.cluster >= 0]])
-        member = net.cluster >= 0
-        stays[member] += (size[cell[member]] == largest[net.cluster[member]]) & (size[cell[member]] > 1)
-    return stays / dials.draws
-
-
-def _unit(text: str) -> float:
-    """A number in [0, 1) that depends on nothing but the text."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest(), "big") / 2**56
-
-
-def _members(net: _Net, dials: ClusterSettings) -> pl.DataFrame:
-    n = len(net.accounts)
-    inside = (net.cluster[net.a] == net.cluster[net.b]) & (net.cluster[net.a] >= 0)
-    links = np.flatnonzero(inside)
-    persistence = _persistence(net, dials)
-    # Every link twice, once for each end: its evidence speaks for that account.
-    end = np.concatenate((net.a[links], net.b[links]))
-    link = np.concatenate((links, links))
-    best = np.zeros(n)
-    np.maximum.at(best, end, net.probability[link])
-    survives = _leave_one_out(net, end, link)
-    why = _why(net, end, link)
-    in_cluster = np.flatnonzero(net.cluster >= 0)
-    kinds_spoken = _reasons_per_account(net, end, link)
-    band = [
-        "confirmed" if best[i] >= 0.99 and persistence[i] >= 0.9 and kinds_spoken[i] >= 2 and survives[i]
-        else "probable" if best[i] >= 0.95 and persistence[i] >= 0.7
-        else "possible" if best[i] >= 0.5
-        else "weak"
-        for i in in_cluster
-    ]  # fmt: skip
+def _members(
+    index: Incidence, sets: Sets, scores: Scores, structures: list[Structure], fdr: FloatArray, dials: ClusterSettings
+) -> pl.DataFrame:
+    label, account = scores.frontier.label, scores.account
+    inside = sets.contains(label, account)
+    placed = np.isin(account, sets.account)
+    likely = ~inside & ~placed & (scores.probability >= dials.judge.leave) & (scores.reasons >= 2)
+    # An account outside stands beside one cluster only: where its evidence is strongest.
+    outside = np.flatnonzero(likely)
+    outside = outside[np.lexsort((label[outside], -scores.bits[outside], account[outside]))]
+    outside = outside[np.unique(account[outside], return_index=True)[1]]
+    rows = np.concatenate((np.flatnonzero(inside), outside))
+    role = np.where(inside[rows], "member", np.where(scores.own_life[rows], "victim", "candidate"))
+    persistence = np.full(len(label), np.nan)
+    persistence[inside] = _persistence(index, sets, dials)
+    survives = _leave_one_out(index, scores, dials.judge)
+    honest = np.array([s.reading != "ring" or s.open_question for s in structures])
+    by_chance = fdr > MAX_FDR
+    why = _why(index, scores, rows)
+    bands = []
+    for i, row in enumerate(rows):
+        p, c = scores.probability[row], label[row]
+        plain = role[i] == "member" and not honest[c] and not by_chance[c]
+        lasts = persistence[row]
+        bands.append(
+            "weak" if role[i] != "member" or by_chance[c]
+            else "confirmed" if plain and p >= 0.99 and lasts >= 0.9 and survives[row] and scores.reasons[row] >= 2
+            else "probable" if plain and p >= 0.95 and lasts >= 0.7
+            else "possible"
+        )  # fmt: skip
     table = pl.DataFrame(
         {
-            "cluster_id": [f"C{net.cluster[i] + 1:04d}" for i in in_cluster],
-            "account_id": [net.accounts[i] for i in in_cluster],
-            "band": band,
-            "probability": np.round(best[in_cluster], 9),
-            "persistence": np.round(persistence[in_cluster], 6),
-            "survives_leave_one_out": survives[in_cluster],
-            "why": [why[int(i)] for i in in_cluster],
+            "cluster_id": [_name(c) for c in label[rows]],
+            "account_id": index.accounts.gather(account[rows]),
+            "band": pl.Series(bands, dtype=pl.String),
+            "probability": np.round(scores.probability[rows], 9),
+            "persistence": pl.Series(np.round(persistence[rows], 6), nan_to_null=True, dtype=pl.Float64),
+            "survives_leave_one_out": survives[rows],
+            "why": [why.get(int(row), "") for row in rows],
+            "role": pl.Series(role.tolist(), dtype=pl.String),
         }
     )
-    return conform(table.sort(["cluster_id", "probability", "account_id"], descending=[False, True, False]), Members)
+    order = table.select(pl.col("role").replace_strict({"member": 0, "candidate": 1, "victim": 2})).to_series()
+    table = table.with_columns(order.alias("rank"))
+    return conform(
+        table.sort(["cluster_id", "rank", "probability", "account_id"], descending=[False, False, True, False]), Members
+    )
 
 
-def _leave_one_out(net: _Net, end: IntArray, link: IntArray) -> BoolArray:
-    """Whether each account keeps a link in its cluster without the one value that ties it best."""
-    n_values = net.values.height
-    start = np.searchsorted(net.row_link, np.arange(len(net.a) + 1))
-    size = start[link + 1] - start[link]
-    row = ranges(start[link], start[link + 1])
-    who, half = np.repeat(end, size), np.repeat(np.arange(len(link)), size)
-    total = np.bincount(who * n_values + net.row_value[row], weights=net.row_bits[row], minlength=0)
-    cells = np.flatnonzero(total)
-    order = np.lexsort((cells % n_values, -total[cells], cells // n_values))
-    first = np.unique(cells[order] // n_values, return_index=True)
-    top = np.full(len(net.accounts), -1, dtype=np.int64)
-    top[first[0]] = (cells[order] % n_values)[first[1]]
-    others = net.row_value[row] != top[who]
-    bits = _refit(net, half[others], row[others], len(link))
-    survives = np.zeros(len(net.accounts), dtype=bool)
-    np.logical_or.at(survives, end, bits >= net.floor - 1e-9)
+def _persistence(index: Incidence, sets: Sets, dials: ClusterSettings) -> FloatArray:
+    """Share of draws, each without a fifth of all values, in which each member still holds."""
+    held = hold(index, sets)
+    shared = np.unique(held.cell_value[held.count >= 2])
+    names = index.values[shared.tolist()].iter_rows()
+    word = np.array([_word(f"{kind}\x1f{value}") for kind, value in names], dtype=np.uint64)
+    stays = np.zeros(len(sets.account))
+    for draw in range(dials.draws):
+        salt = np.uint64((dials.seed << 20) + draw)
+        luck = (scramble(word ^ scramble(np.array([salt]))) >> np.uint64(11)).astype(float) / 2**53
+        dropped = np.zeros(index.n_values, dtype=bool)
+        dropped[shared] = luck < dials.dropped
+        scores = score_accounts(index, sets, sets, dials.judge, without=dropped)
+        stays += (scores.probability >= dials.judge.leave) & (scores.reasons >= 2)
+    return stays / max(dials.draws, 1)
+
+
+def _word(text: str) -> int:
+    """A 64-bit number that depends on nothing but the text."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+def _leave_one_out(index: Incidence, scores: Scores, judge: ExpandSettings) -> BoolArray:
+    """Whether each account still holds without the value, and without the family, that ties it best."""
+    n_rows = len(scores.account)
+    rest = scores.bits - scores.families.sum(axis=1)
+    order = np.lexsort((scores.hit_incidence, -scores.hit_bits, scores.hit_row))
+    first = order[np.unique(scores.hit_row[order], return_index=True)[1]]
+    bits = scores.hit_bits.copy()
+    bits[first] = 0.0
+    value = index.value[scores.hit_incidence]
+    kind = index.value_kind[value]
+    left = np.minimum(combine_bits(index.kinds, scores.hit_row, kind, value, bits, n_rows), judge.family_cap)
+    without_value = probability(left.sum(axis=1) + rest) >= judge.leave
+    without_family = probability(scores.bits - scores.families.max(axis=1, initial=0.0)) >= 0.05
+    still = count_reasons(index.kinds, scores.hit_row, kind, value, bits, n_rows) >= 1
+    survives: BoolArray = without_value & without_family & still
     return survives
 
 
-def _reasons_per_account(net: _Net, end: IntArray, link: IntArray) -> IntArray:
-    """Independent families seen anywhere in the account's links."""
-    codes = family_codes(net.kinds)
-    counts = np.array([k.corroborates for k in net.kinds])[net.row_kind]
-    family = codes[net.row_kind]
-    has = np.zeros((len(net.a), int(codes.max()) + 1), dtype=bool)
-    has[net.row_link[counts], family[counts]] = True
-    seen = np.zeros((len(net.accounts), has.shape[1]), dtype=bool)
-    np.logical_or.at(seen, end, has[link])
-    return np.asarray(seen.sum(axis=1), dtype=np.int64)
-
-
-def _why(net: _Net, end: IntArray, link: IntArray) -> dict[int, str]:
+def _why(index: Incidence, scores: Scores, rows: IntArray) -> dict[int, str]:
     """The three values that tie each account best, in words."""
-    rows = (
-        pl.DataFrame({"link": net.row_link, "v": net.row_value, "bits": net.row_bits})
-        .join(pl.DataFrame({"link": link, "who": end}), on="link")
-        .group_by("who", "v")
-        .agg(pl.col("bits").max().round(1), pl.len().alias("partners"))
-        .join(net.values.with_row_index("v").with_columns(pl.col("v").cast(pl.Int64)), on="v")
-        .sort(["who", "bits", "partners", "kind", "value"], descending=[False, True, True, False, False])
-    )
+    wanted = np.zeros(len(scores.account), dtype=bool)
+    wanted[rows] = True
+    hits = np.flatnonzero(wanted[scores.hit_row] & (scores.hit_bits >= 1.0))
+    hits = hits[np.lexsort((index.value[scores.hit_incidence[hits]], -scores.hit_bits[hits], scores.hit_row[hits]))]
     said: dict[int, list[str]] = {}
-    for who, bits, partners, kind, value in rows.select("who", "bits", "partners", "kind", "value").iter_rows():
-        if len(said.setdefault(who, [])) < 3:
-            said[who].append(f"{kind} {visible(value, 40)} with {partners} ({bits:.1f} bits)")
-    return {who: "; ".join(parts) for who, parts in said.items()}
+    best: list[int] = []
+    for hit in hits.tolist():
+        of = said.setdefault(int(scores.hit_row[hit]), [])
+        if len(of) < 3:
+            of.append("")
+            best.append(hit)
+    values = index.values[index.value[scores.hit_incidence[best]].tolist()]
+    texts: dict[int, list[str]] = {}
+    for hit, (kind, value) in zip(best, values.iter_rows(), strict=True):
+        members, holders = int(scores.hit_members[hit]), int(scores.hit_holders[hit])
+        crowd = max(holders - members - 1, 0)
+        texts.setdefault(int(scores.hit_row[hit]), []).append(
+            f"{kind} {visible(value, 40)} with {members} of it and {crowd} outside ({scores.hit_bits[hit]:.1f} bits)"
+        )
+    return {
+        row: ("lived on values of its own before: " if scores.own_life[row] else "") + "; ".join(parts)
+        for row, parts in texts.items()
+    }
 
 
-def _cards(net: _Net, members: pl.DataFrame, observations: pl.DataFrame | None) -> pl.DataFrame:
+def _cards(
+    index: Incidence,
+    sets: Sets,
+    scores: Scores,
+    structures: list[Structure],
+    support: FloatArray,
+    fdr: FloatArray,
+) -> pl.DataFrame:
     """The ring card of each cluster."""
-    home = net.cluster
-    inside = np.flatnonzero((home[net.a] == home[net.b]) & (home[net.a] >= 0))
-    across = np.flatnonzero((home[net.a] != home[net.b]) & (home[net.a] >= 0) & (home[net.b] >= 0))
-    spans = _spans(members, observations)
+    inside = sets.contains(scores.frontier.label, scores.account)
+    held = hold(index, sets)
+    bits = np.maximum(cell_bits(held), 0.0)
+    tied = _count_tied_pairs(held, bits)
+    related = _related(held.cell_value, held.cell_label, bits, sets.number)
+    names = family_names(index.kinds)
+    mine = inside[scores.hit_row]
+    label = scores.frontier.label[scores.hit_row]
+    spans = _spans(index, sets)
     cards = []
-    for c in range(int(home.max()) + 1):
-        links = inside[home[net.a[inside]] == c]
-        size = int((home == c).sum())
-        rows = np.flatnonzero(np.isin(net.row_link, links))
-        per_value = np.bincount(net.row_value[rows], weights=net.row_bits[rows], minlength=net.values.height)
-        top = int(np.argmax(per_value))
-        kind, value = net.values.row(top)
-        families = sorted({net.kinds[k].family for k in np.unique(net.row_kind[rows])})
-        first, last = spans.get(f"C{c + 1:04d}", (None, None))
+    for c in range(sets.number):
+        rows = mine & (label == c)
+        value = index.value[scores.hit_incidence[rows]]
+        weight = np.bincount(value, weights=scores.hit_bits[rows])
+        top = int(np.argmax(weight)) if len(weight) else 0
+        kind, text = index.values.row(top)
+        spoke = scores.families[inside & (scores.frontier.label == c)].max(axis=0, initial=0.0) >= 1.0
+        size = int(sets.size[c])
+        families = [names[f] for f in np.flatnonzero(spoke)]
+        readings = [READINGS.get(f, f"a value of kind '{f}' that many people have") for f in families]
+        structure = structures[c]
+        first, last = spans[c]
         cards.append(
             {
-                "cluster_id": f"C{c + 1:04d}",
+                "cluster_id": _name(c),
                 "size": size,
-                "density": round(len(links) / (size * (size - 1) / 2), 6),
-                "median_bits": round(float(np.median(net.bits[links])), 6) if len(links) else 0.0,
+                "density": round(min(1.0, tied[c] / (size * (size - 1) / 2)), 6),
+                "median_bits": round(float(support[c]), 6),
                 "families": families,
                 "top_kind": kind,
-                "top_value": value,
-                "top_value_share": round(float(per_value[top] / per_value.sum()), 6) if per_value.sum() else 0.0,
-                "bridges": int(((home[net.a[across]] == c) | (home[net.b[across]] == c)).sum()),
+                "top_value": text,
+                "top_value_share": round(float(weight.max() / weight.sum()), 6) if weight.sum() else 0.0,
+                "bridges": len(related[c]),
                 "first_at": first,
                 "last_at": last,
-                "ring_fdr": None,
-                "innocent_explanation": _reading(families, float(per_value[top] / max(per_value.sum(), 1e-9)), kind),
+                "ring_fdr": None if np.isnan(fdr[c]) else round(float(fdr[c]), 6),
+                "innocent_explanation": (
+                    f"would need all at once: {'; '.join(readings)}"
+                    if structure.reading == "ring"
+                    else f"not ruled out: {structure.reading}: {structure.why}"
+                ),
+                "reading": structure.reading,
+                "reading_why": structure.why,
+                "related": [_name(other) for other in sorted(related[c])],
             }
         )
-    schema = {name: column.dtype for name, column in Clusters.columns().items()}
-    return conform(pl.DataFrame(cards, schema=schema), Clusters)
+    return conform(pl.DataFrame(cards, schema_overrides={"related": pl.List(pl.String)}), Clusters)
 
 
-def _spans(members: pl.DataFrame, observations: pl.DataFrame | None) -> dict[str, tuple[object, object]]:
-    if observations is None:
-        return {}
-    seen = (
-        observations.join(members.select("account_id", "cluster_id"), on="account_id")
-        .group_by("cluster_id")
-        .agg(pl.col("first_at").min(), pl.col("last_at").max())
-    )
-    return {row[0]: (row[1], row[2]) for row in seen.iter_rows()}
+def _count_tied_pairs(held: Held, bits: FloatArray) -> FloatArray:
+    """Pairs inside each cluster that share some value of weight; over ``EXACT_SIZE`` accounts, at most that many."""
+    from scipy.sparse import csr_array
+
+    sets, count = held.sets, held.count
+    heavy = (bits >= 1.0) & (count >= 2)
+    pairs = np.bincount(
+        held.cell_label[heavy], weights=(count * (count - 1) / 2)[heavy], minlength=sets.number
+    )  # fmt: skip
+    rows = np.flatnonzero(heavy[held.cell] & (sets.size[held.label] <= EXACT_SIZE))
+    member = np.searchsorted(sets.key, held.label[rows] * sets.n_accounts + held.index.account[held.incidence[rows]])
+    table = csr_array((np.ones(len(rows)), (member, held.cell[rows])), shape=(len(sets.key), len(count)))
+    both = (table @ table.T).tocoo()
+    distinct = np.bincount(sets.label[both.row[both.row < both.col]], minlength=sets.number)
+    return np.asarray(np.where(sets.size <= EXACT_SIZE, distinct, pairs), dtype=float)
 
 
-def _reading(families: list[str], share: float, kind: str) -> str:
-    """The innocent reading of a whole cluster."""
-    if set(families) <= {"net", "org", "reg"}:
-        return "one organisation or campus: check whether it has a contract or a domain of its own"
-    if set(families) <= {"net", "dev", "pay", "reg"} and "text" not in families:
-        return (
-            "a household or a small company shares machines, cards and a line; nothing here shows what the accounts do"
+def _related(value: IntArray, label: IntArray, bits: FloatArray, number: int) -> list[set[int]]:
+    """For each cluster, the others that hold one of its strong values: related, never merged."""
+    strong = np.flatnonzero(bits >= TIE_BITS)
+    strong = strong[np.lexsort((label[strong], value[strong]))]
+    related: list[set[int]] = [set() for _ in range(number)]
+    start = np.flatnonzero(np.diff(value[strong], prepend=-1))
+    for begin, end in zip(start, [*start[1:], len(strong)], strict=True):
+        owners = label[strong[begin:end]].tolist()
+        for owner in owners:
+            related[owner].update(other for other in owners if other != owner)
+    return related
+
+
+def _spans(index: Incidence, sets: Sets) -> list[tuple[datetime | None, datetime | None]]:
+    """First and last time that members of each cluster were seen."""
+    begin, end = index.start[sets.account], index.start[sets.account + 1]
+    seen: list[tuple[datetime | None, datetime | None]] = []
+    for c in range(sets.number):
+        rows = np.concatenate(
+            [np.arange(b, e) for b, e in zip(begin[sets.label == c], end[sets.label == c], strict=True)]
         )
-    if share > 0.5:
-        family = KINDS[kind].family if kind in KINDS else kind
-        return f"rests mostly on one {kind}: {READINGS.get(family, 'a shared value')}"
-    return "would need several shared things by chance at once; check for a common vendor or agency"
+        first, last = index.use_first[rows], index.use_last[rows]
+        known = first[~np.isnan(first)], last[~np.isnan(last)]
+        seen.append((index.at(known[0].min()), index.at(known[1].max())) if len(known[0]) else (None, None))
+    return seen
+
+
+def _name(cluster: int | np.int64) -> str:
+    return f"C{int(cluster) + 1:04d}"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from toolkit.linking.incidence import BoolArray, FloatArray, IntArray
+from toolkit.linking.arrays import BoolArray, FloatArray, IntArray, rank_within
 from toolkit.settings import KINDS, SATURATION, Kind
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     "count_reasons",
     "family_codes",
     "family_names",
-    "rank_within",
     "swallowed",
 ]
 
@@ -76,6 +75,9 @@ def combine_bits(
     n_kinds = len(kinds)
     family = family_codes(kinds)
     n_families = int(family.max()) + 1 if n_kinds else 0
+    speaks = bits > 0  # what gives nothing changes no sum; most rows of a wide frontier give nothing
+    if not speaks.all():
+        group, kind, value, bits = group[speaks], kind[speaks], value[speaks], bits[speaks]
     order = np.lexsort((value, -bits, kind, group))
     cell = group[order] * n_kinds + kind[order]
     cells, inverse = np.unique(cell, return_inverse=True)
@@ -147,19 +149,3 @@ def swallowed(kinds: Sequence[Kind], group: IntArray, kind: IntArray, speaks: Bo
                 gone |= (kind == coarse) & np.isin(group, group[speaks & (kind == code[finer])])
             finer = KINDS[finer].nested_in if finer in KINDS else None
     return gone
-
-
-def rank_within(group: IntArray) -> IntArray:
-    """Return 0, 1, 2, ... within runs of equal keys.
-
-    Examples
-    --------
-    >>> rank_within(np.array([7, 7, 9])).tolist()
-    [0, 1, 0]
-    """
-    if not len(group):
-        return group
-    new = np.concatenate(([True], group[1:] != group[:-1]))
-    start = np.flatnonzero(new)
-    rank: IntArray = np.arange(len(group)) - start[np.cumsum(new) - 1]
-    return rank

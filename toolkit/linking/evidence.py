@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from toolkit.linking.incidence import FloatArray, Incidence, IntArray
+from toolkit.linking.arrays import FloatArray, IntArray
+from toolkit.linking.incidence import Incidence
 
 __all__ = ["EVIDENCE_FIELDS", "write_evidence"]
 

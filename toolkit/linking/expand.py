@@ -12,9 +12,10 @@ import numpy as np
 import polars as pl
 
 from toolkit.errors import InputError
+from toolkit.linking.arrays import BoolArray, IntArray
 from toolkit.linking.belonging import ExpandSettings, find_frontier, score_accounts
 from toolkit.linking.grow import Grown, grow_sets
-from toolkit.linking.incidence import BoolArray, Incidence, IntArray, build_incidence
+from toolkit.linking.incidence import Incidence, build_incidence
 from toolkit.linking.reasons import write_expansion
 from toolkit.linking.sets import Sets, one_set
 from toolkit.settings import KINDS, Kind

@@ -13,12 +13,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from toolkit.linking.arrays import BoolArray, IntArray, rank_within, scramble
 from toolkit.linking.belonging import ExpandSettings, Scores, find_frontier, score_accounts
-from toolkit.linking.combine import rank_within
-from toolkit.linking.incidence import Incidence, IntArray
+from toolkit.linking.incidence import Incidence
 from toolkit.linking.sets import Sets
 
-__all__ = ["Grown", "grow_sets"]
+__all__ = ["Grown", "grow_sets", "swallowed_sets"]
+
+MOSTLY = 0.5
+"""Share of a set that a larger one must hold to stand for it."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ def grow_sets(
     *,
     fixed: Sets | None = None,
     first_round: int = 0,
+    grace: int = 0,
+    absorb: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Grown:
     """Let each set join and drop accounts until it stands still.
@@ -52,6 +57,10 @@ def grow_sets(
         Accounts that stay whatever happens (the seeds of an expansion).
     first_round : int
         Rounds already spent.
+    grace : int
+        Rounds in which nobody has to leave: a start is a guess, and its members find one another's company first.
+    absorb : bool
+        Whether a set that lies mostly within a larger one gives up: both would end as the same.
     progress : callable, optional
         Called with a line of text after each round.
 
@@ -69,7 +78,7 @@ def grow_sets(
     >>> rows += [(f"x{i}", f"e{i}", f"k{i}") for i in range(60)]
     >>> frame = pl.DataFrame(rows, schema=["account_id", "device", "card"], orient="row")
     >>> index = build_incidence(find_observations(frame))
-    >>> grow_sets(index, one_set(np.array([0, 1, 2]), 66), ExpandSettings()).sets.account.tolist()
+    >>> grow_sets(index, one_set(np.array([0, 1, 2]), 66), ExpandSettings(), grace=2).sets.account.tolist()
     [0, 1, 2, 3, 4, 5]
     """
     sets, joined = start, np.zeros(len(start.account), dtype=np.int64)
@@ -81,34 +90,59 @@ def grow_sets(
             break
         now = sets.pick(active)
         scores = score_accounts(index, now, find_frontier(index, now, dials), dials)
-        leaving, coming = _moves(now, None if fixed is None else fixed.pick(active), scores, dials)
+        stays = now if number <= first_round + grace else None if fixed is None else fixed.pick(active)
+        leaving, coming = _moves(now, stays, scores, dials)
         after = Sets.from_key(np.setdiff1d(np.union1d(now.key, coming.key), leaving.key), now.number, now.n_accounts)
-        moved = np.flatnonzero(leaving.size + coming.size)
+        moved = np.flatnonzero((leaving.size + coming.size > 0) | (number <= first_round + grace))
         rounds[active] = number
         if progress is not None:
             progress(
                 f"round {number}: {coming.size.sum()} joined, {leaving.size.sum()} left, {after.size.sum()} members"
             )
         sets, joined = _replace(sets, joined, active, after, number)
+        if absorb:
+            lost = swallowed_sets(sets)
+            rows = ~lost[sets.label]
+            sets, joined = sets.only(rows), joined[rows]
         signature = _signature(sets)
         stuck = np.zeros(sets.number, dtype=bool)
         for earlier in seen:
-            stuck |= earlier == signature
+            stuck |= (earlier == signature) & (number > first_round + grace)
         seen.append(signature)
         active = active[moved]
-        active = active[~stuck[active]]
+        active = active[~stuck[active] & (sets.size[active] > 0)]
     return Grown(sets, joined, rounds)
 
 
-def _moves(now: Sets, fixed: Sets | None, scores: Scores, dials: ExpandSettings) -> tuple[Sets, Sets]:
+def swallowed_sets(sets: Sets, share: float = MOSTLY) -> BoolArray:
+    """Mark the sets of which at least ``share`` lies within one larger set that is not marked itself.
+
+    Examples
+    --------
+    >>> sets = Sets.of(np.array([0, 0, 0, 1, 1, 2]), np.array([1, 2, 3, 2, 3, 9]), 3, 10)
+    >>> swallowed_sets(sets).tolist()
+    [False, True, False]
+    """
+    i, j, shared = sets.overlap()
+    rank = np.empty(sets.number, dtype=np.int64)
+    rank[np.lexsort((np.arange(sets.number), -sets.size))] = np.arange(sets.number)
+    large, small = np.where(rank[i] < rank[j], i, j), np.where(rank[i] < rank[j], j, i)
+    mostly = shared >= share * sets.size[small]
+    large, small = large[mostly], small[mostly]
+    gone = np.zeros(sets.number, dtype=bool)
+    for k in np.lexsort((rank[large], rank[small])):  # the largest first: only one that stands may swallow
+        gone[small[k]] |= not gone[large[k]]
+    return gone
+
+
+def _moves(now: Sets, stays: Sets | None, scores: Scores, dials: ExpandSettings) -> tuple[Sets, Sets]:
     """Who leaves each set, and who joins it."""
     frontier, p = scores.frontier, scores.probability
     inside = now.contains(frontier.label, frontier.account)
-    solid = scores.reasons >= 2
-    leaves = inside & ((p < dials.leave) | ~solid)
-    if fixed is not None:
-        leaves &= ~fixed.contains(frontier.label, frontier.account)
-    ready = np.flatnonzero(~inside & (p >= dials.join) & solid)
+    leaves = inside & ((p < dials.leave) | ~scores.solid)
+    if stays is not None:
+        leaves &= ~stays.contains(frontier.label, frontier.account)
+    ready = np.flatnonzero(~inside & (p >= dials.join) & scores.solid)
     ready = ready[np.lexsort((frontier.account[ready], -scores.bits[ready], frontier.label[ready]))]
     places = np.maximum(2, now.size // 2)
     ready = ready[rank_within(frontier.label[ready]) < places[frontier.label[ready]]]
@@ -134,8 +168,6 @@ def _replace(sets: Sets, joined: IntArray, active: IntArray, after: Sets, number
 
 def _signature(sets: Sets) -> IntArray:
     """A number per set that changes when its members do: sums of scrambled account codes, wrapping."""
-    mixed = (sets.account + 1).astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(31))) * np.uint64(0xBF58476D1CE4E5B9)
     total = np.zeros(sets.number, dtype=np.uint64)
-    np.add.at(total, sets.label, mixed ^ (mixed >> np.uint64(29)))
+    np.add.at(total, sets.label, scramble(sets.account.astype(np.uint64)))
     return total.view(np.int64)

@@ -9,7 +9,8 @@ which makes "holders within the window" one computation for every kind.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import cached_property
 
 import numpy as np
@@ -17,31 +18,15 @@ import polars as pl
 from numpy.typing import NDArray
 
 from toolkit.errors import InputError
+from toolkit.linking.arrays import BoolArray, FloatArray, IntArray
+from toolkit.linking.regimes import infer_kinds
 from toolkit.model.tables import Observations, conform
 from toolkit.settings import KINDS, PLACEHOLDERS, UNDECLARED, Kind
 
-__all__ = ["AXIS_STRIDE_H", "Incidence", "build_incidence", "kind_of", "ranges"]
-
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
+__all__ = ["AXIS_STRIDE_H", "Incidence", "build_incidence"]
 
 AXIS_STRIDE_H = 2.0**21
 """Hours between two values on the one time axis all values share (238 years: no window reaches across)."""
-
-
-def kind_of(name: str, kinds: Mapping[str, Kind]) -> Kind:
-    """Return the settings of a kind; an undeclared one is weak evidence in a family of its own.
-
-    Examples
-    --------
-    >>> kind_of("ip", KINDS).family, kind_of("badge", KINDS).family
-    ('net', 'badge')
-    """
-    if name in kinds:
-        return kinds[name]
-    weak = UNDECLARED
-    return Kind(name, name, weak.regime, weak.m, weak.eps, weak.cap, weak.max_holders, corroborates=weak.corroborates)
 
 
 @dataclass(frozen=True)
@@ -70,6 +55,8 @@ class Incidence:
         By value code: whether the value means "no value".
     span_h : float
         Hours from the first to the last observation; at least 1.
+    origin : datetime or None
+        When the clock starts (UTC).
     """
 
     accounts: pl.Series
@@ -85,6 +72,11 @@ class Incidence:
     value_kind: IntArray
     placeholder: BoolArray
     span_h: float
+    origin: datetime | None
+
+    def at(self, hours: float) -> datetime | None:
+        """Return the time (UTC) that a number of hours on the incidence clock stands for."""
+        return None if self.origin is None else self.origin + timedelta(microseconds=round(hours * 3.6e9))
 
     @property
     def n_accounts(self) -> int:
@@ -267,7 +259,7 @@ def build_incidence(observations: pl.DataFrame, kinds: Mapping[str, Kind] = KIND
         .sort("a", "v")
     )
     names = values.get_column("kind").unique().sort().to_list()
-    settings = tuple(kind_of(name, kinds) for name in names)
+    settings = tuple(kinds.get(name) or replace(UNDECLARED, name=name, family=name) for name in names)
     code = {name: i for i, name in enumerate(names)}
     value_kind = values.get_column("kind").replace_strict(code, return_dtype=pl.Int64).to_numpy()
     value = coded.get_column("v").cast(pl.Int64).to_numpy()
@@ -275,7 +267,7 @@ def build_incidence(observations: pl.DataFrame, kinds: Mapping[str, Kind] = KIND
     use_last = coded.get_column("last_at").cast(pl.Float64).fill_null(float("nan")).to_numpy()
     windowed = np.array([kind.window_h is not None for kind in settings])[value_kind[value]] & ~np.isnan(use_first)
     known = use_last[~np.isnan(use_last)]
-    return Incidence(
+    index = Incidence(
         accounts=accounts,
         values=values,
         kinds=settings,
@@ -293,18 +285,6 @@ def build_incidence(observations: pl.DataFrame, kinds: Mapping[str, Kind] = KIND
         .is_in(sorted(PLACEHOLDERS))
         .to_numpy(),
         span_h=max(1.0, float(known.max()) if len(known) else 1.0),
+        origin=origin if isinstance(origin, datetime) else None,
     )
-
-
-def ranges(begin: IntArray, end: IntArray) -> IntArray:
-    """Concatenate the integer ranges [begin, end).
-
-    Examples
-    --------
-    >>> ranges(np.array([0, 5]), np.array([2, 6])).tolist()
-    [0, 1, 5]
-    """
-    size = end - begin
-    offset = np.cumsum(size) - size
-    filled: IntArray = np.arange(int(size.sum())) + np.repeat(begin - offset, size)
-    return filled
+    return replace(index, kinds=infer_kinds(index, kinds))

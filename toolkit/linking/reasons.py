@@ -8,11 +8,12 @@ import numpy as np
 import polars as pl
 
 from toolkit.errors import visible
+from toolkit.linking.arrays import IntArray
 from toolkit.linking.belonging import ExpandSettings, Scores, find_frontier, score_accounts
 from toolkit.linking.combine import FAMILY_SPEAKS, family_names
 from toolkit.linking.evidence import EVIDENCE_FIELDS, write_evidence
 from toolkit.linking.grow import Grown
-from toolkit.linking.incidence import Incidence, IntArray
+from toolkit.linking.incidence import Incidence
 from toolkit.linking.score import level_of
 from toolkit.linking.sets import one_set
 from toolkit.model.tables import EVIDENCE, Expansion, conform
@@ -41,7 +42,7 @@ def write_expansion(
     account = scores.account
     seed = np.isin(account, trusted)
     doubt = np.isin(account, doubted)
-    included = (seed | (members[account] & (scores.probability >= dials.include) & (scores.reasons >= 2))) & ~doubt
+    included = (seed | (members[account] & (scores.probability >= dials.include) & scores.solid)) & ~doubt
     near = np.flatnonzero(~included & ~doubt & (scores.families.max(axis=1, initial=0.0) >= FAMILY_SPEAKS))
     near = near[np.lexsort((account[near], -scores.bits[near]))][: dials.max_excluded]
     rows = np.concatenate((np.flatnonzero(included | doubt), near))
@@ -64,6 +65,7 @@ def write_expansion(
             "level": pl.Series(levels, dtype=pl.String),
             "families": pl.Series(spoke, dtype=pl.List(pl.String)),
             "reasons": scores.reasons[rows],
+            "own_life": scores.own_life[rows],
         }
     ).join(evidence, on="row", how="left")
     table = table.with_columns(
@@ -128,9 +130,9 @@ def _evidence(index: Incidence, scores: Scores, rows: IntArray) -> pl.DataFrame:
 def _reasons(table: pl.DataFrame, dials: ExpandSettings) -> list[str]:
     """Why each row is in or out, in a sentence a reader outside the team can follow."""
     sentences = []
-    for row in table.select("included", "seed", "doubted", "probability", "reasons", "families", "said").iter_rows(
-        named=True
-    ):
+    for row in table.select(
+        "included", "seed", "doubted", "probability", "reasons", "families", "own_life", "said"
+    ).iter_rows(named=True):
         shared = "; ".join(_in_words(item) for item in row["said"] or [])
         if row["doubted"]:
             text = "seed shares nothing with the others beyond chance: check whether it belongs to this case"
@@ -138,6 +140,8 @@ def _reasons(table: pl.DataFrame, dials: ExpandSettings) -> list[str]:
             text = f"seed; it shares {shared}" if shared else "seed; it shares nothing with the set found"
         elif row["included"]:
             text = f"shares {shared}"
+        elif row["own_life"]:
+            text = f"left out: somebody else's account first, its own values came before; a victim, or sold: {shared}"
         elif row["reasons"] < 2:
             only = ", ".join(row["families"]) or "weak values"
             text = f"left out: one independent kind only ({only}): {shared}"

@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
+from toolkit.linking.arrays import BoolArray, FloatArray, IntArray
 from toolkit.linking.combine import (
     AT_CAP,
     BEHAVIOUR,
@@ -37,7 +38,7 @@ from toolkit.linking.combine import (
     swallowed,
 )
 from toolkit.linking.evidence import EVIDENCE_FIELDS, write_evidence
-from toolkit.linking.incidence import BoolArray, FloatArray, Incidence, IntArray, build_incidence
+from toolkit.linking.incidence import Incidence, build_incidence
 from toolkit.linking.innocent import explain_innocently
 from toolkit.model.tables import EVIDENCE, Links, conform, empty
 from toolkit.settings import KINDS, MAX_PAIRS, PRIOR_PARTNERS, Kind

@@ -11,7 +11,8 @@ from functools import cached_property
 
 import numpy as np
 
-from toolkit.linking.incidence import AXIS_STRIDE_H, BoolArray, FloatArray, Incidence, IntArray, ranges
+from toolkit.linking.arrays import BoolArray, FloatArray, IntArray, ranges
+from toolkit.linking.incidence import AXIS_STRIDE_H, Incidence
 
 __all__ = ["Held", "Sets", "hold", "one_set"]
 
@@ -87,6 +88,25 @@ class Sets:
         label = np.repeat(np.arange(len(labels)), self.size[labels])
         return Sets(label, self.account[rows], len(labels), self.n_accounts)
 
+    def overlap(self) -> tuple[IntArray, IntArray, IntArray]:
+        """Pairs of sets that share accounts, and how many: (i, j, shared) with i < j, sorted.
+
+        Examples
+        --------
+        >>> sets = Sets.of(np.array([0, 0, 1, 1]), np.array([1, 2, 2, 3]), 2, 5)
+        >>> [part.tolist() for part in sets.overlap()]
+        [[0], [1], [1]]
+        """
+        from scipy.sparse import csr_array
+
+        ones = np.ones(len(self.account), dtype=np.int64)
+        table = csr_array((ones, self.account, self.start), shape=(self.number, self.n_accounts))
+        both = (table @ table.T).tocoo()
+        upper = both.row < both.col
+        i, j, shared = both.row[upper].astype(np.int64), both.col[upper].astype(np.int64), both.data[upper]
+        order = np.lexsort((j, i))
+        return i[order], j[order], shared[order]
+
     def __or__(self, other: Sets) -> Sets:
         """Set by set, the accounts of either."""
         return Sets.from_key(np.union1d(self.key, other.key), self.number, self.n_accounts)
@@ -112,7 +132,8 @@ class Held:
     """What sets hold: a *cell* is a set and a value that one of its members has.
 
     ``label``, ``incidence``, ``cell`` run by row (a member's incidence); ``cell_key`` (sorted), ``cell_value``,
-    ``cell_label`` and ``count`` (members that hold it) by cell. Placeholders are not held by anybody.
+    ``cell_label`` and ``count`` (members that hold it) by cell. Placeholders are not held by anybody, nor are values
+    marked in ``without`` (by value code), which are supposed not to have been seen.
     """
 
     index: Incidence
@@ -122,6 +143,7 @@ class Held:
     cell: IntArray
     cell_key: IntArray
     count: IntArray
+    without: BoolArray | None = None
 
     @cached_property
     def cell_value(self) -> IntArray:
@@ -166,8 +188,8 @@ class Held:
         return _touch(self._uses, cell, low, high)
 
 
-def hold(index: Incidence, sets: Sets) -> Held:
-    """List what each set holds.
+def hold(index: Incidence, sets: Sets, without: BoolArray | None = None) -> Held:
+    """List what each set holds, as if values marked in ``without`` had not been seen.
 
     Examples
     --------
@@ -180,10 +202,11 @@ def hold(index: Incidence, sets: Sets) -> Held:
     """
     begin, end = index.start[sets.account], index.start[sets.account + 1]
     rows, label = ranges(begin, end), np.repeat(sets.label, end - begin)
-    real = ~index.placeholder[index.value[rows]]
+    gone = index.placeholder if without is None else index.placeholder | without
+    real = ~gone[index.value[rows]]
     rows, label = rows[real], label[real]
     key, cell, count = np.unique(label * index.n_values + index.value[rows], return_inverse=True, return_counts=True)
-    return Held(index, sets, label, rows, cell.astype(np.int64), key, count.astype(np.int64))
+    return Held(index, sets, label, rows, cell.astype(np.int64), key, count.astype(np.int64), without)
 
 
 def _touch(axis: tuple[FloatArray, FloatArray], cell: IntArray, low: FloatArray, high: FloatArray) -> FloatArray:

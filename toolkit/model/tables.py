@@ -43,6 +43,8 @@ __all__ = [
 UTC = pl.Datetime("us", "UTC")
 LEVELS = ("L0", "L1", "L2", "L3", "L4")
 BANDS = ("confirmed", "probable", "possible", "weak")
+ROLES = ("member", "candidate", "victim")
+STRUCTURES = ("ring", "household", "organisation", "reseller", "occasion")
 PRECISIONS = ("us", "ms", "s", "min", "day")
 
 
@@ -168,7 +170,11 @@ class Links(dy.Schema):
 
 
 class Members(dy.Schema):
-    """Who belongs to which cluster. Order: cluster_id, probability descending, account_id."""
+    """Who belongs to which cluster, and who stands beside it.
+
+    Order: cluster_id, role, probability descending, account_id. ``role``: *member*; *candidate*, likely but under the
+    bar; *victim*, whose account was its own before.
+    """
 
     cluster_id = _id()
     account_id = _id()
@@ -177,10 +183,14 @@ class Members(dy.Schema):
     persistence = _probability(nullable=True)
     survives_leave_one_out = dy.Bool(nullable=True)
     why = dy.String()
+    role = dy.String(check={"known": lambda c: c.is_in(ROLES)})
 
 
 class Clusters(dy.Schema):
-    """The ring card. Order: cluster_id (largest first). ``ring_fdr`` null = no null was drawn."""
+    """The ring card. Order: cluster_id (largest first). ``ring_fdr`` null = no null was drawn.
+
+    ``reading``: *ring*, or the ordinary life that explains it. ``related``: clusters that hold a strong value too.
+    """
 
     cluster_id = _id()
     size = dy.UInt32(min=2)
@@ -195,6 +205,9 @@ class Clusters(dy.Schema):
     last_at = _at(nullable=True)
     ring_fdr = _probability(nullable=True)
     innocent_explanation = dy.String()
+    reading = dy.String(check={"known": lambda c: c.is_in(STRUCTURES)})
+    reading_why = dy.String()
+    related = dy.List(dy.String())
 
 
 class Expansion(dy.Schema):

@@ -1,0 +1,105 @@
+"""Every account in at most one cluster: starts are grown, cut where they do not hang together, and shared out.
+
+1. **Start** from many guesses (:mod:`toolkit.linking.nuclei`).
+2. **Grow** all of them side by side; one that comes to lie mostly within a larger one gives up
+   (:mod:`toolkit.linking.grow`).
+3. **Cut** off what only a thread holds (:mod:`toolkit.linking.cut`); whoever no longer holds in what is left leaves.
+4. **Share out**: an account goes where its evidence is strongest, and is judged there once more.
+
+What was tried, on SYNTHETIC worlds (B-cubed precision / recall; ``std`` seed 0, then seven families that were written
+without knowledge of the method, seeds 0-2):
+
+========================================================  ===========  ============================================
+variant                                                   std          others
+========================================================  ===========  ============================================
+Leiden on corroborated pairs (the usual way)              .99 / .22    pools 1 / .03, adaptive .91 / .34
+tight starts, grown by the set model                      .999 / .93   pools 1 / .22, undeclared 0, tinies 1 / .74
++ rare starts                                             .986 / .92   pools .998 / .86, undeclared .99 / .64
++ no account that lived its own life before               .99 / .92    crews .67 / 1 -> .90 / .95 (victims leave)
++ cut by total bits of the tie                            .996 / .82   undeclared 1 / .47: cuts sparse rings to bits
++ cut by carriers, part by part                           .988 / .94   crews .95-1 / .93, pools .96-1 / .78-.88
++ exclusive starts (as shipped)                           .988 / .94   undeclared 1 / .60-.66
+merging clusters that are tied to one another             -            adaptive .80 / .90: rivals on one exit merge
+========================================================  ===========  ============================================
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from toolkit.linking.belonging import ExpandSettings, score_accounts
+from toolkit.linking.cut import cut_sets
+from toolkit.linking.grow import grow_sets
+from toolkit.linking.incidence import Incidence
+from toolkit.linking.nuclei import find_nuclei
+from toolkit.linking.score import Shared
+from toolkit.linking.sets import Sets
+
+__all__ = ["find_clusters"]
+
+PRUNINGS = 6
+"""Times that members without support may leave in a row; it settles in two or three."""
+
+
+def find_clusters(index: Incidence, shared: Shared, dials: ExpandSettings, *, min_size: int = 3, seed: int = 0) -> Sets:
+    """Find disjoint clusters, each member supported by the others.
+
+    Parameters
+    ----------
+    index : Incidence
+    shared : Shared
+        Weighed pairs, before corroboration.
+    dials : ExpandSettings
+        Of the judge: the same as for an expansion.
+    min_size : int
+        Smaller groups are links, not clusters.
+    seed : int
+        Of the communities that starts come from.
+
+    Returns
+    -------
+    Sets
+        Largest first, then by smallest account code.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from toolkit.linking.incidence import build_incidence
+    >>> from toolkit.linking.observations import find_observations
+    >>> from toolkit.linking.score import propose, weigh
+    >>> rows = [(f"r{i}", f"d{i % 2}", "c") for i in range(6)] + [(f"x{i}", f"e{i}", f"k{i}") for i in range(60)]
+    >>> frame = pl.DataFrame(rows, schema=["account_id", "device", "card"], orient="row")
+    >>> index = build_incidence(find_observations(frame))
+    >>> a, b, _ = propose(index)
+    >>> find_clusters(index, weigh(index, a, b), ExpandSettings()).account.tolist()
+    [0, 1, 2, 3, 4, 5]
+    """
+    grown = grow_sets(index, find_nuclei(index, shared, dials, seed=seed), dials, grace=1, absorb=True).sets
+    sets = _share_out(index, _prune(index, cut_sets(index, grown), dials), dials)
+    sets = _prune(index, cut_sets(index, sets), dials)
+    scores = score_accounts(index, sets, sets, dials)
+    sets = sets.only((scores.probability >= dials.include) & scores.solid)
+    large = np.flatnonzero(sets.size >= min_size)
+    first = np.array([sets.account[sets.start[label]] for label in large], dtype=np.int64)
+    return sets.pick(large[np.lexsort((first, -sets.size[large]))])
+
+
+def _prune(index: Incidence, sets: Sets, dials: ExpandSettings) -> Sets:
+    """Let members leave until all that are left hold."""
+    for _ in range(PRUNINGS):
+        scores = score_accounts(index, sets, sets, dials)
+        holds = (scores.probability >= dials.leave) & scores.solid
+        if holds.all():
+            break
+        sets = sets.only(holds)
+    return sets
+
+
+def _share_out(index: Incidence, sets: Sets, dials: ExpandSettings) -> Sets:
+    """Leave each account in the set where its evidence is strongest; the first set on a tie."""
+    scores = score_accounts(index, sets, sets, dials)
+    order = np.lexsort((sets.label, -scores.bits, sets.account))
+    best = order[np.unique(sets.account[order], return_index=True)[1]]
+    keep = np.zeros(len(sets.account), dtype=bool)
+    keep[best] = True
+    return sets.only(keep)
