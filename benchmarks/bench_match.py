@@ -42,7 +42,7 @@ def main() -> None:
         wrong.append(called.filter(~pl.col("right")))
         lost = operators.join(called.filter("right"), left_on="actor_id", right_on="cluster_id", how="anti")
         lost = lost.join(
-            matches.filter("right").select(actor_id="cluster_id", verdict="verdict", p="probability", families="families"),
+            matches.filter("right").select("verdict", actor_id="cluster_id", p="probability"),
             on="actor_id", how="left",
         )  # fmt: skip
         missed.append(lost.with_columns(world=pl.lit(folder.name)))

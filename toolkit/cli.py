@@ -90,15 +90,19 @@ def check(data: Path, mapping: Path | None) -> None:
 @_MAPPING
 def link(data: Path, out: Path, mapping: Path | None) -> None:
     """Link all accounts: observations, links, members, clusters and hubs, as Parquet."""
-    from toolkit.linking.clusters import cluster_accounts
-    from toolkit.linking.hubs import link_with_hubs
+    from toolkit.linking.network import build_network
 
     dataset, observations = _observe(data, mapping)
-    _say(f"{observations.height:,} observations; weighing pairs ...")
-    links, hubs = link_with_hubs(observations, kinds=dataset.kinds)
-    _say(f"{links.height:,} links; clustering ...")
-    members, clusters = cluster_accounts(observations, kinds=dataset.kinds)
+    _say(f"{observations.height:,} observations")
+    network = build_network(observations, kinds=dataset.kinds, progress=_say)
+    links, members, clusters, hubs = network.links, network.members, network.clusters, network.hubs
+    for note in network.notes:
+        _say(f"note: {note}")
     _write(out, observations=observations, links=links, members=members, clusters=clusters, hubs=hubs)
+    linked = links.filter(links["level"] >= "L2").height
+    if links.height and not linked:
+        _say("not linked: no pair stands out against shuffled data at 1 % false discoveries, or two kinds never agree")
+    _say(f"{links.height:,} pairs share something; {linked:,} are linked.")
     _say(f"{members.height:,} accounts in {clusters.height:,} clusters; {hubs.height:,} hubs explained.")
 
 

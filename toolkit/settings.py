@@ -13,8 +13,10 @@ from typing import Final, Literal
 
 __all__ = [
     "CAPS",
+    "CHANCE_DRAWS",
     "INFERRED",
     "KINDS",
+    "MAX_FDR",
     "MAX_PAIRS",
     "PLACEHOLDERS",
     "PRIOR_PARTNERS",
@@ -147,6 +149,13 @@ PRIOR_PARTNERS: Final = 2.0
 
 MAX_PAIRS: Final = 20_000_000
 """Candidate pairs examined at most; rarest values first. What is not examined is in the hub table."""
+
+
+MAX_FDR: Final = 0.01
+"""Share of false discoveries, told by shuffled data, beyond which nobody is called linked."""
+
+CHANCE_DRAWS: Final = 3
+"""Shuffles behind that share; with fewer, one lucky draw decides."""
 
 
 @dataclass(frozen=True, slots=True)

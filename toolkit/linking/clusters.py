@@ -19,16 +19,17 @@ import polars as pl
 from toolkit.errors import visible
 from toolkit.linking.arrays import BoolArray, FloatArray, IntArray, scramble
 from toolkit.linking.belonging import ExpandSettings, Scores, cell_bits, find_frontier, score_accounts
+from toolkit.linking.chance import simulate_chance
 from toolkit.linking.combine import combine_bits, count_reasons, family_names
 from toolkit.linking.incidence import Incidence, build_incidence
 from toolkit.linking.innocent import READINGS
-from toolkit.linking.null import DRAWS, MAX_FDR, ChanceRings, draw_chance, ring_fdr
+from toolkit.linking.null import Chance, ring_fdr
 from toolkit.linking.partition import find_clusters
 from toolkit.linking.score import Shared, probability, propose, weigh
 from toolkit.linking.sets import Held, Sets, hold
 from toolkit.linking.structures import Structure, read_structures
 from toolkit.model.tables import Clusters, Members, conform, empty
-from toolkit.settings import KINDS, MAX_PAIRS, Kind
+from toolkit.settings import CHANCE_DRAWS, KINDS, MAX_FDR, MAX_PAIRS, Kind
 
 __all__ = ["ClusterSettings", "cluster_accounts", "cluster_index"]
 
@@ -64,7 +65,13 @@ class ClusterSettings:
     seed: int = 0
     draws: int = 20
     dropped: float = 0.2
-    chance_draws: int = DRAWS
+    chance_draws: int = CHANCE_DRAWS
+
+    def chance(self, index: Incidence) -> Chance:
+        """Shuffle, link and cluster as these settings say."""
+        return simulate_chance(
+            index, self.judge, draws=self.chance_draws, min_size=self.min_size, seed=self.seed
+        )  # fmt: skip
 
 
 def cluster_accounts(
@@ -105,14 +112,15 @@ def cluster_accounts(
     """
     index = build_incidence(observations, kinds)
     a, b, _ = propose(index, MAX_PAIRS)
-    return cluster_index(index, weigh(index, a, b), settings)
+    dials = settings or ClusterSettings()
+    chance = dials.chance(index) if dials.chance_draws else None
+    return cluster_index(index, weigh(index, a, b), chance, dials)
 
 
 def cluster_index(
-    index: Incidence, shared: Shared, settings: ClusterSettings | None = None
+    index: Incidence, shared: Shared, chance: Chance | None, dials: ClusterSettings
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Cluster accounts that are coded and weighed already; see :func:`cluster_accounts`."""
-    dials = settings or ClusterSettings()
     judge = dials.judge
     sets = find_clusters(index, shared, judge, min_size=dials.min_size, seed=dials.seed)
     if not len(sets.account):
@@ -122,30 +130,10 @@ def cluster_index(
     support = np.array(
         [float(np.median(scores.bits[inside & (scores.frontier.label == c)])) for c in range(sets.number)]
     )
-    fdr = _against_chance(index, sets, support, dials)
+    fdr = np.full(sets.number, np.nan) if chance is None else ring_fdr(sets.size, support, chance)
     structures = read_structures(index, sets)
     members = _members(index, sets, scores, structures, fdr, dials)
     return members, _cards(index, sets, scores, structures, support, fdr)
-
-
-def _against_chance(index: Incidence, sets: Sets, support: FloatArray, dials: ClusterSettings) -> FloatArray:
-    """Ring-level false discovery rate of each cluster; NaN where no shuffle was asked for."""
-    if not dials.chance_draws:
-        return np.full(sets.number, np.nan)
-    size: list[int] = []
-    bits: list[float] = []
-    for draw in range(dials.chance_draws):
-        shuffled = draw_chance(index, draw, seed=dials.seed)
-        a, b, _ = propose(shuffled)
-        found = find_clusters(
-            shuffled, weigh(shuffled, a, b), dials.judge, min_size=dials.min_size, seed=dials.seed
-        )  # fmt: skip
-        scores = score_accounts(shuffled, found, found, dials.judge)
-        for label in range(found.number):
-            size.append(int(found.size[label]))
-            bits.append(float(np.median(scores.bits[found.label == label])))
-    chance = ChanceRings(np.array(size, dtype=np.int64), np.array(bits, dtype=float), dials.chance_draws)
-    return ring_fdr(sets.size, support, chance)
 
 
 def _members(

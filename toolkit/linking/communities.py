@@ -1,8 +1,8 @@
 """Communities of a weighted graph: Leiden with the constant Potts model (CPM).
 
 CPM on log-odds is correlation clustering: a community pays gamma bits for every pair inside it that has no evidence, so
-one shared card does not string two rings together. Source: Traag, Van Dooren & Nesterov 2011 (CPM), Traag, Waltman & van
-Eck 2019 (Leiden); the implementation is graspologic-native's.
+one shared card does not string two rings together. Source: Traag, Van Dooren & Nesterov 2011 (CPM), Traag, Waltman &
+van Eck 2019 (Leiden); the implementation is graspologic-native's.
 """
 
 from __future__ import annotations

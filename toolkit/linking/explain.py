@@ -61,12 +61,13 @@ def explain_link(
     --------
     >>> from toolkit.linking.observations import find_observations
     >>> from toolkit.linking.score import link_accounts
-    >>> frame = pl.DataFrame({"account_id": ["a", "b", "c"], "device": ["d", "d", "e"], "card": ["x", "x", "y"]})
+    >>> rows = [("a", "d", "k"), ("b", "d", "k")] + [(f"x{i:02}", f"e{i}", f"l{i}") for i in range(99)]
+    >>> frame = pl.DataFrame(rows, schema=["account_id", "device", "card"], orient="row")
     >>> links = link_accounts(find_observations(frame))
     >>> print(explain_link(links, "b", "a").sentences[0])
     a and b are linked at level L2 (probable: at least two independent kinds agree).
-    >>> explain_link(links, "a", "c").sentences
-    ('There is no link between a and c: they share nothing that chance would not explain.',)
+    >>> explain_link(links, "a", "x00").sentences
+    ('There is no link between a and x00: they share nothing that chance would not explain.',)
     """
     if account_a == account_b:
         raise InputError(f"a link has two ends; both are {visible(account_a)!r}")

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import polars as pl
 
+from toolkit.linking.arrays import BoolArray, FloatArray
 from toolkit.linking.incidence import Incidence, build_incidence
-from toolkit.linking.score import corroborate, links_table, propose, value_bits, weigh
+from toolkit.linking.score import bits_by_chance, corroborate, links_table, propose, value_bits, weigh
 from toolkit.model.tables import Hubs, conform
-from toolkit.settings import KINDS, MAX_PAIRS, PRIOR_PARTNERS, Kind
+from toolkit.settings import CHANCE_DRAWS, KINDS, MAX_PAIRS, PRIOR_PARTNERS, Kind
 
-__all__ = ["find_hubs", "link_with_hubs"]
+__all__ = ["find_hubs", "hubs_table", "link_with_hubs"]
 
 SUSPECT_TRUST = 0.25
 """A value under this trust, with at least this many holders, is written down as uncorroborated."""
@@ -46,7 +47,7 @@ def find_hubs(
     >>> find_hubs(find_observations(frame)).select("value", "holders", "verdict").rows()
     [('unknown', 2, 'placeholder')]
     """
-    return link_with_hubs(observations, kinds=kinds, max_pairs=max_pairs)[1]
+    return link_with_hubs(observations, kinds=kinds, max_pairs=max_pairs, chance_draws=0)[1]
 
 
 def link_with_hubs(
@@ -57,6 +58,7 @@ def link_with_hubs(
     max_pairs: int = MAX_PAIRS,
     partners: float = PRIOR_PARTNERS,
     accounts: Sequence[str] | None = None,
+    chance_draws: int = CHANCE_DRAWS,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Link accounts and list the hubs in one pass; see :func:`link_accounts` and :func:`find_hubs`.
 
@@ -71,11 +73,13 @@ def link_with_hubs(
     index = build_incidence(observations, kinds)
     a, b, used = propose(index, max_pairs)
     shared, trust = corroborate(index, weigh(index, a, b))
-    links = links_table(index, shared, min_probability=min_probability, partners=partners, accounts=accounts)
-    return links, _hubs(index, used, trust)
+    chance = bits_by_chance(index, max_pairs, chance_draws)
+    links = links_table(index, shared, chance, min_probability=min_probability, partners=partners, accounts=accounts)
+    return links, hubs_table(index, used, trust)
 
 
-def _hubs(index: Incidence, used: np.ndarray, trust: np.ndarray) -> pl.DataFrame:
+def hubs_table(index: Incidence, used: BoolArray, trust: FloatArray) -> pl.DataFrame:
+    """Write the contract ``Hubs``; see :func:`find_hubs`."""
     holders = index.holders
     proposes = np.array([k.max_holders for k in index.kinds])[index.value_kind]
     placeholder = index.placeholder & (holders >= 2)

@@ -21,13 +21,7 @@ import numpy as np
 from toolkit.linking.arrays import FloatArray, IntArray
 from toolkit.linking.incidence import Incidence
 
-__all__ = ["MAX_FDR", "ChanceRings", "draw_chance", "q_values", "ring_fdr"]
-
-MAX_FDR = 0.01
-"""Share of false discoveries beyond which nobody is called linked."""
-
-DRAWS = 3
-"""Shuffles; with fewer one lucky draw decides."""
+__all__ = ["Chance", "draw_chance", "q_values", "ring_fdr"]
 
 
 def draw_chance(index: Incidence, draw: int, *, seed: int = 0) -> Incidence:
@@ -75,20 +69,22 @@ def draw_chance(index: Incidence, draw: int, *, seed: int = 0) -> Incidence:
     )
 
 
-def q_values(observed: FloatArray, chance: list[FloatArray]) -> FloatArray:
-    """The least false discovery rate at which each observed score is still a discovery.
+def q_values(observed: FloatArray, chance: list[FloatArray], *, among: FloatArray | None = None) -> FloatArray:
+    """The least false discovery rate at which each score is still a discovery.
 
     Parameters
     ----------
     observed : float64 array
-        Bits of the links.
+        Bits to ask about.
     chance : list of float64 array
         Bits of the links of each shuffle.
+    among : float64 array, optional
+        Bits of all links of the data, of which ``observed`` are some; they are all by default.
 
     Returns
     -------
     float64 array
-        Between 0 and 1; falls as bits rise.
+        Between 0 and 1; falls as bits rise; 1 where there is no shuffle.
 
     Examples
     --------
@@ -97,25 +93,30 @@ def q_values(observed: FloatArray, chance: list[FloatArray]) -> FloatArray:
     """
     if not len(observed) or not chance:
         return np.ones(len(observed))
-    ladder = np.sort(observed)
+    ladder = np.sort(observed if among is None else among)
     above = len(ladder) - np.searchsorted(ladder, ladder, side="left")
     null = np.sort(np.concatenate(chance))
     by_chance = (len(null) - np.searchsorted(null, ladder, side="left")) / len(chance)
     rate = np.minimum.accumulate(np.minimum(by_chance / above, 1.0))
-    q: FloatArray = rate[np.searchsorted(ladder, observed, side="left")]
+    q: FloatArray = rate[np.minimum(np.searchsorted(ladder, observed, side="left"), len(ladder) - 1)]
     return q
 
 
 @dataclass(frozen=True)
-class ChanceRings:
-    """Clusters that the shuffles brought forth: size and support of each, and how many shuffles there were."""
+class Chance:
+    """What the shuffles brought forth.
 
+    ``bits`` of the links of each shuffle; ``size`` and ``support`` (median bits of the members) of all their clusters;
+    ``draws``, how many shuffles there were.
+    """
+
+    bits: list[FloatArray]
     size: IntArray
     support: FloatArray
     draws: int
 
 
-def ring_fdr(size: IntArray, support: FloatArray, chance: ChanceRings) -> FloatArray:
+def ring_fdr(size: IntArray, support: FloatArray, chance: Chance) -> FloatArray:
     """Share of clusters at least as large and as well supported that chance alone would bring forth.
 
     Parameters
@@ -124,7 +125,7 @@ def ring_fdr(size: IntArray, support: FloatArray, chance: ChanceRings) -> FloatA
         Accounts of each observed cluster.
     support : float64 array
         Median bits of its members.
-    chance : ChanceRings
+    chance : Chance
 
     Returns
     -------
@@ -133,7 +134,7 @@ def ring_fdr(size: IntArray, support: FloatArray, chance: ChanceRings) -> FloatA
 
     Examples
     --------
-    >>> chance = ChanceRings(np.array([3]), np.array([4.0]), 2)
+    >>> chance = Chance([], np.array([3]), np.array([4.0]), 2)
     >>> ring_fdr(np.array([3, 20]), np.array([2.0, 9.0]), chance).tolist()
     [0.25, 0.0]
     """

@@ -67,7 +67,8 @@ def find_clusters(index: Incidence, shared: Shared, dials: ExpandSettings, *, mi
     >>> from toolkit.linking.incidence import build_incidence
     >>> from toolkit.linking.observations import find_observations
     >>> from toolkit.linking.score import propose, weigh
-    >>> rows = [(f"r{i}", f"d{i % 2}", "c") for i in range(6)] + [(f"x{i}", f"e{i}", f"k{i}") for i in range(60)]
+    >>> rows = [(f"r{i}", f"d{i % 2}", f"c{i % 3}") for i in range(6)]
+    >>> rows += [(f"x{i:03}", f"e{i}", f"k{i}") for i in range(500)]
     >>> frame = pl.DataFrame(rows, schema=["account_id", "device", "card"], orient="row")
     >>> index = build_incidence(find_observations(frame))
     >>> a, b, _ = propose(index)

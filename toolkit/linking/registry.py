@@ -440,12 +440,12 @@ class _Database:
             return empty(RegistryRings)
         sql = "SELECT * FROM rings WHERE entry <= ? ORDER BY entry"
         with self._connect(read_only=True) as db:
-            return conform(_frame(db.execute(sql, [2**62 if upto is None else upto])), RegistryRings)
+            return conform(_frame(db.sql(sql, params=[2**62 if upto is None else upto])), RegistryRings)
 
     def values(self, entries: list[int]) -> pl.DataFrame:
         sql = "SELECT * FROM ring_values WHERE list_contains(?, entry) ORDER BY entry, ring_id, kind, value"
         with self._connect(read_only=True) as db:
-            return conform(_frame(db.execute(sql, [entries])), RegistryValues)
+            return conform(_frame(db.sql(sql, params=[entries])), RegistryValues)
 
     def append(self, entry: _Entry) -> int:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -455,7 +455,7 @@ class _Database:
             db.execute("BEGIN")
             db.execute("CREATE TABLE IF NOT EXISTS rings AS SELECT * FROM no_rings")
             db.execute("CREATE TABLE IF NOT EXISTS ring_values AS SELECT * FROM no_values")
-            log = conform(_frame(db.execute("SELECT * FROM rings ORDER BY entry")), RegistryRings)
+            log = conform(_frame(db.sql("SELECT * FROM rings ORDER BY entry")), RegistryRings)
             number = log.height + 1
             row, values = entry(number, log)
             db.register("new_rings", conform(row, RegistryRings).to_arrow())
@@ -489,7 +489,7 @@ def _open(place: str | Path, *, must_exist: bool = False) -> _Folder | _Database
     return _Database(path) if path.suffix == ".duckdb" else _Folder(path)
 
 
-def _frame(result: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+def _frame(result: duckdb.DuckDBPyRelation) -> pl.DataFrame:
     return pl.DataFrame(pl.from_arrow(result.to_arrow_table()))
 
 

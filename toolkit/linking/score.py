@@ -40,11 +40,13 @@ from toolkit.linking.combine import (
 from toolkit.linking.evidence import EVIDENCE_FIELDS, write_evidence
 from toolkit.linking.incidence import Incidence, build_incidence
 from toolkit.linking.innocent import explain_innocently
+from toolkit.linking.null import draw_chance, q_values
 from toolkit.model.tables import EVIDENCE, Links, conform, empty
-from toolkit.settings import KINDS, MAX_PAIRS, PRIOR_PARTNERS, Kind
+from toolkit.settings import CHANCE_DRAWS, KINDS, MAX_FDR, MAX_PAIRS, PRIOR_PARTNERS, Kind
 
 __all__ = [
     "Shared",
+    "bits_by_chance",
     "combine",
     "corroborate",
     "level_of",
@@ -283,6 +285,7 @@ def link_accounts(
     max_pairs: int = MAX_PAIRS,
     partners: float = PRIOR_PARTNERS,
     accounts: Sequence[str] | None = None,
+    chance_draws: int = CHANCE_DRAWS,
 ) -> pl.DataFrame:
     """Link accounts that share more than chance explains, and say why.
 
@@ -300,6 +303,9 @@ def link_accounts(
         Expected linked partners per account: the prior.
     accounts : sequence of str, optional
         Only links among these are returned; everything is judged over everybody.
+    chance_draws : int
+        Shuffles behind ``q_value`` (:mod:`toolkit.linking.null`); 0 leaves it null. A pair that chance alone brings
+        forth too often to be believed (q over 1 %) is at most L1, and its explanation says "not linked".
 
     Returns
     -------
@@ -315,19 +321,33 @@ def link_accounts(
     Examples
     --------
     >>> from toolkit.linking.observations import find_observations
-    >>> frame = pl.DataFrame({"account_id": ["a", "b", "c"], "device": ["d1", "d1", "d2"], "card": ["x", "x", "y"]})
+    >>> rows = [("a", "d", "k"), ("b", "d", "k")] + [(f"x{i:02}", f"e{i}", f"l{i}") for i in range(99)]
+    >>> frame = pl.DataFrame(rows, schema=["account_id", "device", "card"], orient="row")
     >>> link_accounts(find_observations(frame)).select("account_a", "account_b", "level", "families").rows()
     [('a', 'b', 'L2', ['dev', 'pay'])]
     """
     index = build_incidence(observations, kinds)
     a, b, _ = propose(index, max_pairs)
     shared, _ = corroborate(index, weigh(index, a, b))
-    return links_table(index, shared, min_probability=min_probability, partners=partners, accounts=accounts)
+    chance = bits_by_chance(index, max_pairs, chance_draws)
+    return links_table(index, shared, chance, min_probability=min_probability, partners=partners, accounts=accounts)
+
+
+def bits_by_chance(index: Incidence, max_pairs: int = MAX_PAIRS, draws: int = CHANCE_DRAWS) -> list[FloatArray]:
+    """Bits of the links that each shuffle of the data brings forth (:func:`toolkit.linking.null.draw_chance`)."""
+    found = []
+    for draw in range(draws):
+        shuffled = draw_chance(index, draw)
+        a, b, _ = propose(shuffled, max_pairs)
+        bits, _ = combine(shuffled, corroborate(shuffled, weigh(shuffled, a, b))[0])
+        found.append(bits[bits > 0])
+    return found
 
 
 def links_table(
     index: Incidence,
     shared: Shared,
+    chance: list[FloatArray],
     *,
     min_probability: float,
     partners: float,
@@ -354,6 +374,11 @@ def links_table(
     exclusive = _any_row(shared.pair, unique[kind] & at_cap & together, len(bits)) & ~declared
     behaviour = _any_row(shared.pair, acts[kind] & (shared.bits >= FAMILY_SPEAKS), len(bits))
     reasons = count_reasons(index.kinds, shared.pair, kind, shared.value, shared.bits, len(bits))
+    # Where chance brings forth too much that is as strong, nothing is called linked, however likely it looks.
+    q = q_values(bits[kept], chance, among=bits[bits > 0])
+    believed = q <= MAX_FDR if chance else np.ones(len(kept), dtype=bool)
+    levels = level_of(p[kept], reasons[kept], exclusive[kept], behaviour[kept])
+    levels = [level if ok else min(level, "L1") for level, ok in zip(levels, believed.tolist(), strict=True)]
     names = family_names(index.kinds)
     spoke = [[names[f] for f in np.flatnonzero(row > 0)] for row in families[kept]]
     table = pl.DataFrame(
@@ -363,14 +388,17 @@ def links_table(
             "account_b": index.accounts.gather(shared.b[kept]),
             "bits": np.round(bits[kept], 6),
             "probability": np.round(p[kept], 9),
-            "level": level_of(p[kept], reasons[kept], exclusive[kept], behaviour[kept]),
+            "level": pl.Series(levels, dtype=pl.String),
+            "q_value": np.round(q, 9) if chance else pl.Series([None] * len(kept), dtype=pl.Float64),
             "families": pl.Series(spoke, dtype=pl.List(pl.String)),
         }
     )
-    table = table.join(_evidence(index, shared, kept), on="row", how="left").with_columns(
-        pl.lit(None, pl.Float64).alias("q_value")
-    )
-    table = table.with_columns(pl.Series("innocent_explanation", explain_innocently(table), dtype=pl.String))
+    table = table.join(_evidence(index, shared, kept), on="row", how="left")
+    said = [
+        text if ok else f"not linked: shuffled data give {share:.0%} as many pairs this strong; {text}"
+        for text, share, ok in zip(explain_innocently(table), q.tolist(), believed.tolist(), strict=True)
+    ]
+    table = table.with_columns(pl.Series("innocent_explanation", said, dtype=pl.String))
     return conform(table.sort(["bits", "account_a", "account_b"], descending=[True, False, False]), Links)
 
 

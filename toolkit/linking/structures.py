@@ -30,6 +30,9 @@ MOST = 0.6
 HOUSEHOLD = 8
 """Accounts beyond which nobody is called a household."""
 
+SMALL = 16
+"""Accounts up to which a cluster of people with machines of their own might be a place that we cannot see."""
+
 STEADY_H = 5 * 24.0
 """Hours over which half of the holders use an address for it to be a home or an office and not an exit."""
 
@@ -127,7 +130,7 @@ class _Look:
         size, own = int(self.size[label]), self.own_machine[label] >= OWN_MACHINES
         steady, text, payer = self.steady[label], self.text[label], self.payer[label]
         place = max(self.address[label], self.promotion[label])
-        if self.employer[label] >= 0.5:
+        if self.employer[label] >= (0.25 if own else 0.5):
             return Structure("organisation", f"{self.employer[label]:.0%} name the same employer")
         if own and size >= HOUSEHOLD and self.one_day[label] >= MOST and place >= MOST:
             return Structure("occasion", f"{self.one_day[label]:.0%} came within one day, on machines of their own")
@@ -141,7 +144,7 @@ class _Look:
             return Structure(
                 "household", f"{self.address[label]:.0%} of {size} share an address, on machines of their own"
             )
-        return Structure("ring", "no household, employer, reseller or occasion explains it", own and size <= HOUSEHOLD)
+        return Structure("ring", "no household, employer, reseller or occasion explains it", own and size <= SMALL)
 
 
 def _most(held: Held, share: FloatArray, which: BoolArray) -> FloatArray:
