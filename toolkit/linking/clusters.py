@@ -152,7 +152,9 @@ def _members(
     persistence = np.full(len(label), np.nan)
     persistence[inside] = _persistence(index, sets, dials)
     survives = _leave_one_out(index, scores, dials.judge)
-    honest = np.array([s.reading != "ring" or s.open_question for s in structures])
+    # Where most of the evidence is of kinds nobody declared, no ordinary life can be told from a ring.
+    strange = _strange(index, sets, scores)
+    honest = np.array([s.reading != "ring" or s.open_question for s in structures]) | strange
     by_chance = fdr > MAX_FDR
     why = _why(index, scores, rows)
     bands = []
@@ -183,6 +185,19 @@ def _members(
     return conform(
         table.sort(["cluster_id", "rank", "probability", "account_id"], descending=[False, False, True, False]), Members
     )
+
+
+def _strange(index: Incidence, sets: Sets, scores: Scores) -> BoolArray:
+    """Whether half of each cluster's evidence, or more, is of kinds that nobody declared."""
+    inferred = np.array([k.inferred for k in index.kinds])[index.kind[scores.hit_incidence]]
+    label = scores.frontier.label[scores.hit_row]
+    mine = sets.contains(label, scores.account[scores.hit_row])
+    total, unknown = (
+        np.bincount(label[rows], weights=scores.hit_bits[rows], minlength=sets.number)
+        for rows in (mine, mine & inferred)
+    )
+    strange: BoolArray = unknown >= 0.5 * np.maximum(total, 1e-9)
+    return strange
 
 
 def _persistence(index: Incidence, sets: Sets, dials: ClusterSettings) -> FloatArray:

@@ -11,6 +11,7 @@ account may be the whole of it. What cannot be reached stands alone.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -41,6 +42,10 @@ STRONG_TIE = 4.0
 
 CARRIERS = 0.5
 """Share of a part's accounts that must hold a tie themselves: a household comes in on one member's coat-tails."""
+
+LEANING = 0.2
+"""Or share of what a part's accounts share at all that they share with the rest: a part of a ring that is poor in ties
+leans on it, a household on itself."""
 
 THREAD_SIZE = 8
 """Accounts on both sides from which one value, or one account, may not be the whole of the tie."""
@@ -217,10 +222,20 @@ class _Ties:
         kept = np.flatnonzero(tie)
         value, owner = self.held.cell_value[self.cell[kept]], self.owner[kept]
         reasons = count_reasons(index.kinds, owner, index.value_kind[value], value, self.bits[kept], self.n_parts)
-        several = small & (np.bincount(owner, minlength=self.n_parts) >= 3)  # one vendor's numbers are one family
-        needed = np.minimum(np.maximum(2, CARRIERS * self.size), self.size)
-        enough: BoolArray = (carriers >= needed) & ((reasons >= 2) | several)
+        values = np.bincount(owner, minlength=self.n_parts)
+        several = small & (values >= 3)  # between large parts, one vendor's numbers are one family
+        outward = np.bincount(owner, weights=self.inside[kept], minlength=self.n_parts)
+        leaning = outward / np.maximum(outward + self.inward, 1)
+        many = (carriers >= np.minimum(np.maximum(2, CARRIERS * self.size), self.size)) & ((reasons >= 2) | several)
+        leans = (carriers >= 2) & (values >= 2) & (leaning >= LEANING)
+        enough: BoolArray = many | (leans & (small | (reasons >= 2)))
         return enough
+
+    @cached_property
+    def inward(self) -> FloatArray:
+        """What each part's accounts hold that nobody else in the set does, counted by account and value."""
+        own = self.held.count[self.cell] == self.inside
+        return np.bincount(self.owner[own], weights=self.inside[own], minlength=self.n_parts).astype(float)
 
     def _threads(self, tie: BoolArray, standing: BoolArray, theirs: IntArray) -> BoolArray:
         """Mark, for each part, the value that most of it holds, and all values that lead to one account outside it."""

@@ -1,7 +1,8 @@
 """From a few seeds outward: who belongs with them, round by round.
 
-A set grows from the seeds (:mod:`toolkit.linking.grow`); a small set that stalls looks one step ahead. Seeds that share
-nothing with the others are named.
+A set grows from the seeds (:mod:`toolkit.linking.grow`). A small set that stalls takes up the cluster around it
+(:mod:`toolkit.linking.neighbourhood`) or looks one step ahead, if those who come speak for the seeds by themselves.
+Seeds that share nothing with the others are named.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from toolkit.linking.arrays import BoolArray, IntArray
 from toolkit.linking.belonging import ExpandSettings, find_frontier, score_accounts
 from toolkit.linking.grow import Grown, grow_sets
 from toolkit.linking.incidence import Incidence, build_incidence
+from toolkit.linking.neighbourhood import find_around
 from toolkit.linking.reasons import write_expansion
 from toolkit.linking.sets import Sets, one_set
 from toolkit.settings import KINDS, Kind
@@ -84,7 +86,7 @@ def expand_from_seeds(
     absent = [seed for seed, code in zip(wanted, codes, strict=True) if code < 0]
     trusted, doubted = _agreeing(index, present, dials)
     stalled = _grow(index, trusted, dials, progress=progress)
-    grown, probed = _probe(index, trusted, stalled, dials)
+    grown, probed = _look_further(index, trusted, stalled, dials)
     # A jump from one seed may have landed in a neighbour's ring: no precision is quoted for it.
     told = not (probed and len(trusted) < 2)
     return write_expansion(index, grown, trusted, doubted, absent, dials, told=told)
@@ -105,17 +107,37 @@ def _grow(
     return grow_sets(index, start, dials, fixed=fixed, first_round=spent, progress=progress)
 
 
-def _probe(index: Incidence, seeds: IntArray, stalled: Grown, dials: ExpandSettings) -> tuple[Grown, bool]:
-    """Look one step ahead when a small set has stalled: suppose that the best near misses belong, and see what grows.
-
-    A supposition stands only if what it brings in speaks for the seeds *by itself*: the seeds are scored against the
-    new members alone, without the accounts they came from. (Without that test a set drifts into its neighbour over a
-    public phone number, and supports itself there.)
-    """
-    had = stalled.sets
-    size, spent = len(had.account), int(stalled.rounds[0])
+def _look_further(index: Incidence, seeds: IntArray, stalled: Grown, dials: ExpandSettings) -> tuple[Grown, bool]:
+    """Where a small set has stalled: take up the cluster around it, or suppose one step ahead (and say so)."""
+    size, spent = len(stalled.sets.account), int(stalled.rounds[0])
     if not len(seeds) or size > dials.probe_below + len(seeds) or spent >= dials.max_rounds:
         return stalled, False
+    around = find_around(index, seeds, dials)
+    if around is not None:
+        settled = _grow(index, seeds, dials, also=around, spent=spent)
+        if _newcomers_agree(index, seeds, stalled.sets, settled.sets, dials):
+            return settled, False
+    return _probe(index, seeds, stalled, dials)
+
+
+def _newcomers_agree(index: Incidence, seeds: IntArray, had: Sets, found: Sets, dials: ExpandSettings) -> bool:
+    """Whether those who came speak by themselves for the seeds, and for half of those who were there.
+
+    Without that test a set drifts into its neighbour over a public phone number, and supports itself there.
+    """
+    new = found.without(had)
+    if len(new.account) < _PROBE_BRINGS:
+        return False
+    blind = score_accounts(index, new, had, dials)
+    asked = np.isin(blind.account, seeds)
+    sure, likely = blind.probability >= dials.probe_stands, (blind.probability >= dials.leave) & blind.solid
+    return float(np.median(sure[asked])) >= 1.0 and float(np.mean(likely)) >= 0.5
+
+
+def _probe(index: Incidence, seeds: IntArray, stalled: Grown, dials: ExpandSettings) -> tuple[Grown, bool]:
+    """Look one step ahead: suppose that the best near misses belong, together and one by one, and see what grows."""
+    had = stalled.sets
+    size, spent = len(had.account), int(stalled.rounds[0])
     scores = score_accounts(index, had, find_frontier(index, had, dials), dials)
     near = np.flatnonzero(~had.contains(scores.frontier.label, scores.account) & (scores.probability >= dials.probe_at))
     near = near[np.lexsort((scores.account[near], -scores.bits[near]))][: dials.probes]
@@ -126,11 +148,7 @@ def _probe(index: Incidence, seeds: IntArray, stalled: Grown, dials: ExpandSetti
         if len(tried.sets.account) < size + len(supposed) + _PROBE_BRINGS:
             continue
         settled = _grow(index, seeds, dials, also=tried.sets, spent=int(tried.rounds[0]))
-        new = settled.sets.without(had)
-        if len(new.account) < _PROBE_BRINGS:
-            continue
-        blind = score_accounts(index, new, one_set(seeds, index.n_accounts), dials)
-        if float(np.median(blind.probability)) >= dials.probe_stands:
+        if _newcomers_agree(index, seeds, had, settled.sets, dials):
             return settled, True
     return stalled, False
 

@@ -166,8 +166,8 @@ def find_many_people(
     polars.DataFrame
         A row per account with enough turns: ``account_id``, ``turns`` (of the account), ``judged_on`` (turns that were
         compared), ``peers`` (accounts compared with), for each test ``<test>`` (the statistic) and ``<test>_p``,
-        ``p`` (all tests), ``q`` (over accounts as busy), ``reasons`` (tests that speak), ``many_people`` (q within the rate and
-        enough tests), ``why``, ``innocent_explanation``. Order: many_people first, q, p, account_id.
+        ``p`` (all tests), ``q`` (over accounts as busy), ``reasons`` (tests that speak), ``many_people`` (q within the
+        rate and enough tests), ``why``, ``innocent_explanation``. Order: many_people first, q, p, account_id.
 
     Raises
     ------
@@ -190,6 +190,8 @@ def find_many_people(
     missing = [name for name in ("account_id", "start_at", "end_at") if name not in turns.columns]
     if missing:
         raise InputError(f"no column {missing[0]!r} in these turns: {nearest(missing[0], turns.columns)}")
+    facets = [name for name in FACETS if name in turns.columns]
+    turns = turns.sort(["account_id", "start_at", "end_at", *facets], nulls_last=True)
     counted = ("language", "place", "topic")
     tests: list[str] = [t for t in counted if t in turns.columns and turns[t].is_not_null().any()]
     marked = _mark_concurrent(turns)
