@@ -28,6 +28,9 @@ lab: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/bench_import.py
 	$(BIN)/python benchmarks/bench_expansion.py
+	$(BIN)/python benchmarks/bench_clusters.py
+	$(BIN)/python benchmarks/bench_coshare.py
+	$(BIN)/python benchmarks/bench_text.py
 
 # Debian's chromium, for tests that look at pages in a real browser.
 system:

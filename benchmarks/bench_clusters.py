@@ -15,10 +15,10 @@ import time
 from pathlib import Path
 
 import polars as pl
+from worlds import LOOKED_AT, find_world
 
 import toolkit as tk
 from toolkit.linking.network import build_network
-from toolkit.sources.samples import FAMILIES, write_family, write_sample
 from toolkit.sources.samples.score import name_innocents, name_operators, read_truth, score_links, score_members
 
 HONEST = {
@@ -34,7 +34,7 @@ STRONG = ("confirmed", "probable")
 def main() -> None:
     """Run the whole table."""
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asked.add_argument("--families", default=",".join(["std", *(f for f in FAMILIES if f != "holdout")]))
+    asked.add_argument("--families", default=",".join(LOOKED_AT))
     asked.add_argument("--worlds", default="0,1,2,3,4")
     asked.add_argument("--cache", type=Path, default=Path("out/bench"))
     given = asked.parse_args()
@@ -64,17 +64,6 @@ def main() -> None:
             readings.append(judge_readings(network.members, network.clusters, truth, family))
             rings.append(score.rings.with_columns(**{k: pl.lit(v) for k, v in of.items()}))
     report(pl.DataFrame(runs), pl.concat(bands), pl.concat(harmed), pl.concat(readings), pl.concat(rings))
-
-
-def find_world(cache: Path, family: str, world: int) -> Path:
-    """Return the folder of a world, made on the spot if it is not there."""
-    folder = cache / f"{family}_{world}"
-    if not (folder / "truth").is_dir():
-        if family in FAMILIES:
-            write_family(folder, family, "std", world)
-        else:
-            write_sample(folder, family, world)
-    return folder
 
 
 def judge_readings(

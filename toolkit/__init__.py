@@ -25,6 +25,8 @@ _ROOMS = {
     "toolkit.linking.score": ("link_accounts",),
     "toolkit.linking.hubs": ("find_hubs",),
     "toolkit.linking.clusters": ("cluster_accounts",),
+    "toolkit.linking.network": ("build_network",),
+    "toolkit.linking.match": ("match_clusters",),
     "toolkit.linking.expand": ("expand_from_seeds",),
     "toolkit.linking.explain": ("explain_link",),
     "toolkit.linking.recommend": ("propose_actions",),
@@ -50,6 +52,7 @@ __all__ = [
     "Rung",
     "ToolkitError",
     "build_graph",
+    "build_network",
     "build_timeline",
     "cluster_accounts",
     "expand_from_seeds",
@@ -61,6 +64,7 @@ __all__ = [
     "find_synchrony",
     "find_templates",
     "link_accounts",
+    "match_clusters",
     "propose_actions",
     "read_data",
     "read_mapping",
@@ -74,6 +78,8 @@ if TYPE_CHECKING:
     from toolkit.linking.expand import expand_from_seeds
     from toolkit.linking.explain import explain_link
     from toolkit.linking.hubs import find_hubs
+    from toolkit.linking.match import match_clusters
+    from toolkit.linking.network import build_network
     from toolkit.linking.observations import find_observations
     from toolkit.linking.recommend import propose_actions
     from toolkit.linking.score import link_accounts

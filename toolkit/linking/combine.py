@@ -147,5 +147,5 @@ def swallowed(kinds: Sequence[Kind], group: IntArray, kind: IntArray, speaks: Bo
         while finer is not None:
             if finer in code:
                 gone |= (kind == coarse) & np.isin(group, group[speaks & (kind == code[finer])])
-            finer = KINDS[finer].nested_in if finer in KINDS else None
+            finer = kinds[code[finer]].nested_in if finer in code else KINDS[finer].nested_in if finer in KINDS else None
     return gone

@@ -23,7 +23,7 @@ import numpy as np
 from toolkit.linking.arrays import BoolArray, FloatArray, IntArray, rank_within
 from toolkit.linking.combine import FAMILY_DAMPING, family_codes
 from toolkit.linking.incidence import Incidence
-from toolkit.linking.score import Shared, _per_kind, chance
+from toolkit.linking.score import Shared, per_kind_numbers, chance
 from toolkit.settings import KINDS, PRIOR_PARTNERS, Kind
 
 __all__ = ["DERIVED", "Agreements", "Mixture", "Rates", "count_rest", "estimate_rates", "fit_mixture"]
@@ -349,7 +349,7 @@ def _agreements(index: Incidence, shared: Shared, used: BoolArray, learn: BoolAr
     n_kinds = len(index.kinds)
     kind = index.value_kind[shared.value]
     left, right = index.activity[shared.left], index.activity[shared.right]
-    u = chance(_per_kind(index), kind, shared.holders, np.maximum(left, right), index)
+    u = chance(per_kind_numbers(index), kind, shared.holders, np.maximum(left, right), index)
     u = np.minimum(1.0, u * np.minimum(left, right))  # so many values, so many chances to meet one
     order = np.lexsort((shared.value, u, kind, shared.pair))
     order = order[learn[kind[order]]]

@@ -22,7 +22,7 @@ from toolkit.linking.reasons import write_expansion
 from toolkit.linking.sets import Sets, one_set
 from toolkit.settings import KINDS, Kind
 
-__all__ = ["ExpandSettings", "expand_from_seeds"]
+__all__ = ["ExpandSettings", "expand_from_seeds", "expand_within"]
 
 _DOUBT_NEEDS = 3
 """Accounts a set must have found before it may doubt a seed."""
@@ -76,11 +76,20 @@ def expand_from_seeds(
     >>> found.filter("included")["account_id"].sort().to_list()
     ['r0', 'r1', 'r2', 'r3', 'r4', 'r5']
     """
+    return expand_within(build_incidence(observations, kinds), seeds, settings, progress)
+
+
+def expand_within(
+    index: Incidence,
+    seeds: Sequence[str],
+    settings: ExpandSettings | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> pl.DataFrame:
+    """Expand on observations that are coded already (many expansions, one index); see :func:`expand_from_seeds`."""
     wanted = list(dict.fromkeys(seeds))
     if not wanted:
         raise InputError("expansion starts from at least one seed account; none was given")
     dials = settings or ExpandSettings()
-    index = build_incidence(observations, kinds)
     codes = index.codes(wanted)
     present = codes[codes >= 0]
     absent = [seed for seed, code in zip(wanted, codes, strict=True) if code < 0]

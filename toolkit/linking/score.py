@@ -51,6 +51,7 @@ __all__ = [
     "corroborate",
     "level_of",
     "link_accounts",
+    "per_kind_numbers",
     "prior_bits",
     "probability",
     "propose",
@@ -131,7 +132,7 @@ def weigh(index: Incidence, a: IntArray, b: IntArray) -> Shared:
     pair, left, right = _intersect(index, a, b)
     value = index.value[left]
     kind = index.value_kind[value]
-    of = _per_kind(index)
+    of = per_kind_numbers(index)
     low = np.maximum(index.first[left], index.first[right])
     high = np.minimum(index.last[left], index.last[right])
     apart = np.maximum(low - high, 0.0)
@@ -427,7 +428,8 @@ class PerKind:
     min_shared: IntArray
 
 
-def _per_kind(index: Incidence) -> PerKind:
+def per_kind_numbers(index: Incidence) -> PerKind:
+    """Return the numbers of the index's kinds."""
     return PerKind(
         m=np.array([k.m for k in index.kinds]),
         eps=np.array([k.eps for k in index.kinds]),
@@ -449,7 +451,7 @@ def chance(of: PerKind, kind: IntArray, holders: FloatArray, activity: FloatArra
 def value_bits(index: Incidence, values: IntArray) -> FloatArray:
     """Bits a shared value gives two accounts of ordinary activity, before time and corroboration."""
     kind = index.value_kind[values]
-    of = _per_kind(index)
+    of = per_kind_numbers(index)
     ordinary = (index.per_kind_incidences / np.maximum(index.per_kind_accounts, 1))[kind]
     u = chance(of, kind, np.maximum(index.holders[values], 2).astype(float), ordinary, index)
     bits: FloatArray = np.minimum(np.log2(((1 - of.m[kind]) * u + of.m[kind]) / u), of.cap[kind])
