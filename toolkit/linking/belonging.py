@@ -57,9 +57,9 @@ class ExpandSettings:
         are supposed to belong, together and one by one, to see whether the set then takes off.
     probe_stands : float
         Probability the seeds must have, judged by the newcomers alone, for a supposition to stand.
-    around_hops, around_accounts, around_size : int, int, int
-        When that brings nothing either, so many accounts so many steps away are clustered, and a cluster of this size
-        or more that speaks for most of the seeds by itself is taken up.
+    around_below, around_hops, around_accounts, around_size : int, int, int, int
+        When growth stalls with no more than this many found, so many accounts so many steps away are clustered, and a
+        cluster of this size or more that speaks for most of the seeds by itself is taken up.
     max_rounds : int
         Rounds of joining and leaving, then it stops and says so.
     frontier_bits : float
@@ -86,6 +86,7 @@ class ExpandSettings:
     probe_at: float = 0.1
     probe_stands: float = 0.95
     probes: int = 4
+    around_below: int = 20
     around_hops: int = 3
     around_accounts: int = 3_000
     around_size: int = 3

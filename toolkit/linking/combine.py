@@ -147,5 +147,6 @@ def swallowed(kinds: Sequence[Kind], group: IntArray, kind: IntArray, speaks: Bo
         while finer is not None:
             if finer in code:
                 gone |= (kind == coarse) & np.isin(group, group[speaks & (kind == code[finer])])
-            finer = kinds[code[finer]].nested_in if finer in code else KINDS[finer].nested_in if finer in KINDS else None
+            known = kinds[code[finer]] if finer in code else KINDS.get(finer)
+            finer = known.nested_in if known else None
     return gone

@@ -22,7 +22,7 @@ from toolkit.linking.communities import find_communities
 from toolkit.linking.incidence import Incidence
 from toolkit.linking.sets import Held, Sets, hold
 
-__all__ = ["cut_sets"]
+__all__ = ["THREAD_SIZE", "cut_sets"]
 
 PART_GAMMA = 0.1
 """Resolution of the parts: fine enough that a household inside a ring is a part of its own."""

@@ -23,7 +23,7 @@ import numpy as np
 from toolkit.linking.arrays import BoolArray, FloatArray, IntArray, rank_within
 from toolkit.linking.combine import FAMILY_DAMPING, family_codes
 from toolkit.linking.incidence import Incidence
-from toolkit.linking.score import Shared, per_kind_numbers, chance
+from toolkit.linking.score import Shared, chance, per_kind_numbers
 from toolkit.settings import KINDS, PRIOR_PARTNERS, Kind
 
 __all__ = ["DERIVED", "Agreements", "Mixture", "Rates", "count_rest", "estimate_rates", "fit_mixture"]

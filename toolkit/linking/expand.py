@@ -15,6 +15,7 @@ import polars as pl
 from toolkit.errors import InputError
 from toolkit.linking.arrays import BoolArray, IntArray
 from toolkit.linking.belonging import ExpandSettings, find_frontier, score_accounts
+from toolkit.linking.cut import THREAD_SIZE, cut_sets
 from toolkit.linking.grow import Grown, grow_sets
 from toolkit.linking.incidence import Incidence, build_incidence
 from toolkit.linking.neighbourhood import find_around
@@ -96,6 +97,7 @@ def expand_within(
     trusted, doubted = _agreeing(index, present, dials)
     stalled = _grow(index, trusted, dials, progress=progress)
     grown, probed = _look_further(index, trusted, stalled, dials)
+    grown = _leave_neighbours(index, trusted, grown)
     # A jump from one seed may have landed in a neighbour's ring: no precision is quoted for it.
     told = not (probed and len(trusted) < 2)
     return write_expansion(index, grown, trusted, doubted, absent, dials, told=told)
@@ -119,14 +121,23 @@ def _grow(
 def _look_further(index: Incidence, seeds: IntArray, stalled: Grown, dials: ExpandSettings) -> tuple[Grown, bool]:
     """Where a small set has stalled: take up the cluster around it, or suppose one step ahead (and say so)."""
     size, spent = len(stalled.sets.account), int(stalled.rounds[0])
-    if not len(seeds) or size > dials.probe_below + len(seeds) or spent >= dials.max_rounds:
+    if not len(seeds) or size > dials.around_below + len(seeds) or spent >= dials.max_rounds:
         return stalled, False
     around = find_around(index, seeds, dials)
     if around is not None:
         settled = _grow(index, seeds, dials, also=around, spent=spent)
         if _newcomers_agree(index, seeds, stalled.sets, settled.sets, dials):
             return settled, False
-    return _probe(index, seeds, stalled, dials)
+    return _probe(index, seeds, stalled, dials) if size <= dials.probe_below + len(seeds) else (stalled, False)
+
+
+def _leave_neighbours(index: Incidence, seeds: IntArray, grown: Grown) -> Grown:
+    """Leave out large pieces that only a thread, or one vendor, ties to the pieces that the seeds stand in."""
+    pieces = cut_sets(index, grown.sets)
+    ours = np.unique(pieces.label[np.isin(pieces.account, seeds)])
+    stays = np.isin(pieces.label, ours) | (pieces.size[pieces.label] < THREAD_SIZE)
+    kept = np.isin(grown.sets.account, pieces.account[stays])
+    return Grown(grown.sets.only(kept), grown.joined[kept], grown.rounds)
 
 
 def _newcomers_agree(index: Incidence, seeds: IntArray, had: Sets, found: Sets, dials: ExpandSettings) -> bool:
@@ -140,7 +151,7 @@ def _newcomers_agree(index: Incidence, seeds: IntArray, had: Sets, found: Sets, 
     blind = score_accounts(index, new, had, dials)
     asked = np.isin(blind.account, seeds)
     sure, likely = blind.probability >= dials.probe_stands, (blind.probability >= dials.leave) & blind.solid
-    return float(np.median(sure[asked])) >= 1.0 and float(np.mean(likely)) >= 0.5
+    return bool(sure[asked].any()) and float(np.mean(likely[asked])) > 0.5 and float(np.mean(likely)) >= 0.5
 
 
 def _probe(index: Incidence, seeds: IntArray, stalled: Grown, dials: ExpandSettings) -> tuple[Grown, bool]:
