@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 
@@ -53,6 +54,8 @@ def simulate_chance(
     >>> simulate_chance(build_incidence(find_observations(frame)), ExpandSettings()).size.tolist()
     []
     """
+    # A dealt value brings its own times along, so that everybody seems to have lived elsewhere before: do not ask.
+    judge = replace(judge, own_life_h=float("inf"))
 
     def one(draw: int) -> tuple[FloatArray, IntArray, FloatArray]:
         shuffled = draw_chance(index, draw, seed=seed)

@@ -33,9 +33,12 @@ from toolkit.linking.grow import grow_sets
 from toolkit.linking.incidence import Incidence
 from toolkit.linking.nuclei import find_nuclei
 from toolkit.linking.score import Shared
-from toolkit.linking.sets import Sets
+from toolkit.linking.sets import Sets, hold
 
 __all__ = ["find_clusters"]
+
+STAR_SIZE = 8
+"""Accounts from which a set must hold without the one that carries most of its ties; below, one may be all there is."""
 
 PRUNINGS = 6
 """Times that members without support may leave in a row; it settles in two or three."""
@@ -77,7 +80,7 @@ def find_clusters(index: Incidence, shared: Shared, dials: ExpandSettings, *, mi
     """
     grown = grow_sets(index, find_nuclei(index, shared, dials, seed=seed), dials, grace=1, absorb=True).sets
     sets = _share_out(index, _prune(index, cut_sets(index, grown), dials), dials)
-    sets = _prune(index, cut_sets(index, sets), dials)
+    sets = _prune(index, _without_stars(index, cut_sets(index, sets), dials), dials)
     scores = score_accounts(index, sets, sets, dials)
     sets = sets.only((scores.probability >= dials.include) & scores.solid)
     large = np.flatnonzero(sets.size >= min_size)
@@ -94,6 +97,25 @@ def _prune(index: Incidence, sets: Sets, dials: ExpandSettings) -> Sets:
             break
         sets = sets.only(holds)
     return sets
+
+
+def _without_stars(index: Incidence, sets: Sets, dials: ExpandSettings) -> Sets:
+    """Where half of a set would fall without one account, let them: who was seen everywhere makes no ring of others."""
+    held = hold(index, sets)
+    row = np.searchsorted(sets.key, held.label * sets.n_accounts + index.account[held.incidence])
+    ties = np.bincount(row[held.count[held.cell] == 2], minlength=len(sets.key))
+    order = np.lexsort((sets.account, -ties, sets.label))
+    bearer = order[np.unique(sets.label[order], return_index=True)[1]]
+    bearer = bearer[sets.size[sets.label[bearer]] >= STAR_SIZE]
+    rest = np.ones(len(sets.key), dtype=bool)
+    rest[bearer] = False
+    others = sets.only(rest)
+    scores = score_accounts(index, others, others, dials)
+    holds = np.ones(len(sets.key), dtype=bool)
+    holds[rest] = (scores.probability >= dials.leave) & scores.solid
+    fall = np.bincount(sets.label[~holds], minlength=sets.number)
+    star = (sets.size >= STAR_SIZE) & (fall >= 0.5 * sets.size)
+    return sets.only(holds | ~star[sets.label])
 
 
 def _share_out(index: Incidence, sets: Sets, dials: ExpandSettings) -> Sets:
