@@ -21,8 +21,8 @@ FAST = ClusterSettings(chance_draws=0)
 
 TIMES_STAY_BEHIND = pytest.mark.xfail(
     strict=True,
-    reason="draw_chance leaves times with the values: a dealt account's things lie all over the calendar, arrivals agree "
-    "less than in the data, and the shuffles bring forth fewer clusters; ring_fdr comes out too low where times are known",
+    reason="draw_chance leaves times with the values: a dealt account's things lie all over the calendar, arrivals "
+    "agree less than in the data, shuffles bring forth fewer clusters, and ring_fdr is too low where times are known",
 )
 
 
