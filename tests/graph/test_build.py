@@ -47,8 +47,9 @@ def seen(*rows: tuple[str, str, str, str]) -> pl.DataFrame:
 
 MEMBERS = pl.DataFrame(
     {
-        "cluster_id": ["c1", "c1"], "account_id": ["8", "9"], "band": ["confirmed", "weak"], "probability": [0.99, 0.4],
-        "persistence": [1.0, None], "survives_leave_one_out": [True, None], "why": ["", ""],
+        "cluster_id": ["c0", "c1", "c1"], "account_id": ["8", "8", "9"], "role": ["victim", "member", "candidate"],
+        "band": ["weak", "confirmed", "weak"], "probability": [0.1, 0.99, 0.4], "persistence": [0.2, 1.0, None],
+        "survives_leave_one_out": [None, True, None], "why": ["", "", ""],
     }
 )  # fmt: skip
 
@@ -60,7 +61,7 @@ def test_everything_that_is_known_is_on_the_graph() -> None:
     assert list(graph.nodes) == ["account:8", "account:9", "device:8"]
     assert graph.nodes["account:8"] == {
         "type": "account", "label": "8",
-        "cluster_id": "c1", "band": "confirmed", "probability": 0.99, "persistence": 1.0,
+        "cluster_id": "c1", "role": "member", "band": "confirmed", "probability": 0.99, "persistence": 1.0,
     }  # fmt: skip
     assert graph.nodes["device:8"] == {"type": "device", "label": "8"}
     edge = graph.edges["account:8", "account:9"]

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from toolkit.errors import InputError
-from toolkit.model.tables import Links, Members, Observations, conform
+from toolkit.model.tables import ROLES, Links, Members, Observations, conform
 
 if TYPE_CHECKING:
     import networkx as nx
 
 __all__ = ["build_graph", "from_json", "to_json"]
 
-_MEMBER: Final = ("cluster_id", "band", "probability", "persistence")
+_MEMBER: Final = ("cluster_id", "role", "band", "probability", "persistence")
 _TIMES: Final = ("first_at", "last_at")
 
 
@@ -41,7 +41,8 @@ def build_graph(
     observations : polars.DataFrame, optional
         Contract ``Observations``: edges between an account and a value.
     members : polars.DataFrame, optional
-        Contract ``Members``: what is known of an account's cluster. An account without a row has none.
+        Contract ``Members``: what is known of an account's cluster. An account without a row has none; of several
+        rows the one where it is a member counts, before one where it is a candidate or a victim.
     accounts : iterable of str, optional
         Keep these accounts, and the values seen with them; also those without any edge. Default: all in the tables.
 
@@ -49,10 +50,10 @@ def build_graph(
     -------
     networkx.Graph
         Nodes ``<type>:<name>``, with ``type`` ("account" or the kind of the value) and ``label`` (the name); accounts
-        with a member row also ``cluster_id``, ``band``, ``probability``, ``persistence``. Edges between accounts
-        carry ``bits``, ``probability``, ``level``, ``families``, ``evidence`` (strongest first); edges to a value
-        ``n``, ``first_at``, ``last_at``, ``source`` (several: joined by ", "). Nodes in order of key, edges in order of
-        both their ends.
+        with a member row also ``cluster_id``, ``role``, ``band``, ``probability``, ``persistence``. Edges between
+        accounts carry ``bits``, ``probability``, ``level``, ``families``, ``evidence`` (strongest first); edges to a
+        value ``n``, ``first_at``, ``last_at``, ``source`` (several: joined by ", "). Nodes in order of key, edges in
+        order of both their ends.
 
     Raises
     ------
@@ -95,7 +96,7 @@ def build_graph(
             about = {name: row[name] for name in ("n", *_TIMES, "source")}
             edges[(_account(nodes, row["account_id"]), value)] = about
     if known is not None:
-        for row in known.sort("account_id", "cluster_id").iter_rows(named=True):
+        for row in known.sort("account_id", pl.col("role").cast(pl.Enum(ROLES)), "cluster_id").iter_rows(named=True):
             key = _account(nodes, row["account_id"])
             if "cluster_id" not in nodes[key]:
                 nodes[key] |= {name: row[name] for name in _MEMBER}
