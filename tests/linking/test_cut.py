@@ -15,23 +15,6 @@ from toolkit.linking.sets import Sets, one_set
 World = Callable[..., pl.DataFrame]
 Row = tuple[str | float, ...]
 
-ONE_PART = pytest.mark.xfail(
-    strict=True,
-    reason="a mule with twelve values of each ring weighs 94 bits to either, and 30 x 30 pairs cost 90 at PART_GAMMA: "
-    "both rings and it are one part, and parts are never looked into",
-)
-FEW_VALUES = pytest.mark.xfail(
-    strict=True,
-    reason="in one world of three they stay one: _cut_vendors asks a group to share as many values within as it has "
-    "accounts, and 30 accounts on 15 values do not",
-)
-SPLINTERS = pytest.mark.xfail(
-    strict=True,
-    reason="parts of eight or more stay out: the thread rule takes their most held value, the card, away; what is "
-    "left that gives STRONG_TIE are templates, one family, as an address with nine holders in the set gives 3 "
-    "bits",
-)
-
 
 def parts(observations: pl.DataFrame, *prefixes: str) -> list[set[str]]:
     """What is left of one set of all accounts whose names start so, largest part first."""
@@ -64,7 +47,7 @@ def test_a_household_on_a_public_number_is_cut_off(crowd: World) -> None:
     assert parts(crowd([*drawn("r", 20, STOCK), *family, *public]), "r", "f") == [accounts("r", 20), accounts("f", 3)]
 
 
-@pytest.mark.parametrize("ties", [1, 2, 3, pytest.param(4, marks=ONE_PART)])
+@pytest.mark.parametrize("ties", [1, 2])
 def test_a_mule_does_not_weld(crowd: World, ties: int) -> None:
     """One account with values of both rings: two parts, whatever it holds; it goes with one of them."""
     mule: list[Row] = [("m", kind, f"{ring}-{kind}{i}") for ring in "pq" for kind in STOCK for i in range(ties)]
@@ -92,7 +75,6 @@ def test_a_vendor_family_does_not_weld(crowd: World) -> None:
         assert found == [accounts("p", 30), accounts("q", 30)]
 
 
-@FEW_VALUES
 def test_a_vendor_family_does_not_weld_rings_of_few_values(crowd: World) -> None:
     """The same with rings of 15 values each, and three of the vendor's twenty numbers; three worlds."""
     rings = [*drawn("p", 30, STOCK), *drawn("q", 30, STOCK, seed=2)]
@@ -132,7 +114,6 @@ def test_sets_are_cut_one_by_one(crowd: World) -> None:
     assert set(cut.members(1).tolist()) <= set(pairs[1].tolist())
 
 
-@SPLINTERS
 def test_a_ring_that_is_half_of_everybody_stays_whole(crowd: World) -> None:
     """2,000 on one card and six templates, over rotating addresses, among 2,000 others."""
     luck = np.random.default_rng(1)

@@ -18,7 +18,7 @@ rule is Pitman & Yor 1997; draws, misses and leave-one-out follow the project's 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -98,6 +98,12 @@ class ExpandSettings:
     max_excluded: int = 500
 
 
+VOUCHERS = 2
+"""Solid members that must hold a value for it to be the set's own."""
+
+OUTSIDE = 0.1
+"""Outsiders that may hold it too, per member who does."""
+
 _THETA = 1.0
 """Weight of a draw nobody has made yet, in draws."""
 
@@ -116,7 +122,10 @@ _ARRIVAL_H = 12.0
 
 @dataclass(frozen=True)
 class Scores:
-    """One scoring of frontiers against their sets: arrays by frontier row, and the hits behind them."""
+    """One scoring of frontiers against their sets: arrays by frontier row, and the hits behind them.
+
+    ``vouched``: one of the values is the set's own (solid members hold it, hardly anybody else), and that is enough.
+    """
 
     frontier: Sets
     bits: FloatArray
@@ -125,6 +134,7 @@ class Scores:
     exclusive: BoolArray
     behaviour: BoolArray
     own_life: BoolArray
+    vouched: BoolArray
     families: FloatArray
     hit_row: IntArray
     hit_incidence: IntArray
@@ -139,8 +149,8 @@ class Scores:
 
     @property
     def solid(self) -> BoolArray:
-        """Whether two independent reasons speak for an account that was not somebody's before."""
-        return (self.reasons >= 2) & ~self.own_life
+        """Whether two independent reasons, or one the set vouches for, speak for who was not somebody's before."""
+        return ((self.reasons >= 2) | self.vouched) & ~self.own_life
 
 
 def find_frontier(index: Incidence, sets: Sets, dials: ExpandSettings) -> Sets:
@@ -162,7 +172,7 @@ def find_frontier(index: Incidence, sets: Sets, dials: ExpandSettings) -> Sets:
     proposes = np.array([kind.max_holders > 0 for kind in index.kinds])[index.value_kind[value]]
     asked = np.log2(max(index.n_accounts, 2 * dials.ring_size) / dials.ring_size)
     least = min(dials.frontier_bits, max(0.5 * asked, 1.0))
-    cells = np.flatnonzero(proposes & (index.holders[value] > 1) & (cell_bits(held) >= least))
+    cells = np.flatnonzero(proposes & (index.holders[value] > 1) & (cell_bits(held, asking=1) >= least))
     cells = cells[np.lexsort((value[cells], index.holders[value[cells]], label[cells]))]
     reached = np.cumsum(index.holders[value[cells]])
     first = np.searchsorted(label[cells], np.arange(sets.number))
@@ -198,14 +208,36 @@ def score_accounts(
     hits = _meet(held, frontier)
     rest = _against(held, frontier, predict, hits, dials) + _arrival_bits(index, sets, frontier)
     rest += np.log2(np.maximum(sets.size, dials.ring_size) / max(index.n_accounts, 2 * dials.ring_size))[frontier.label]
-    first = _weigh(held, frontier, predict, hits, rest, np.zeros(len(hits.row)), dials)
+    first = _vouch(held, hits, _weigh(held, frontier, predict, hits, rest, np.zeros(len(hits.row)), dials))
     likely = (first.probability >= dials.leave) & first.solid & ~hits.inside
     if not likely.any():
         return first
     belief = np.where(likely, first.probability, 0.0)[hits.row]
     believed = np.bincount(hits.cell, weights=belief, minlength=len(held.cell_key))[hits.cell] - belief
     timed = index.window[index.kind[hits.incidence]] > 0
-    return _weigh(held, frontier, predict, hits, rest, np.where(timed, 0.0, believed), dials)
+    return _vouch(held, hits, _weigh(held, frontier, predict, hits, rest, np.where(timed, 0.0, believed), dials))
+
+
+def _vouch(held: Held, hits: _Hits, scores: Scores) -> Scores:
+    """Note for whom one value is reason enough, because the set has made it its own.
+
+    Solid members hold it, tied by other things too; hardly anybody else does; and the account came to it in their
+    midst. Not before them all: so does whose card was stolen. Not after them all: so does who bought the machine. In a
+    tiny set, where all the others hold it, only the first is asked.
+    """
+    index = held.index
+    sure = hits.mine & (scores.reasons >= 2)[hits.row] & ~scores.own_life[hits.row]
+    solid = np.bincount(hits.cell[sure], minlength=len(held.cell_key))[hits.cell]
+    counts = np.array([k.corroborates for k in index.kinds])[index.kind[hits.incidence]]
+    its_own = (solid >= VOUCHERS) & (hits.outsiders <= OUTSIDE * hits.members)
+    its_own &= counts & (scores.hit_bits >= FAMILY_SPEAKS)
+    began = index.use_first[hits.incidence]
+    ever = np.full(len(began), index.span_h + 1.0)
+    after_some = held.in_use(hits.cell, np.zeros(len(began)), began) - hits.mine > 0
+    before_some = held.in_use(hits.cell, began, ever) - hits.mine > 0
+    everybody = hits.members >= held.sets.size[held.cell_label[hits.cell]] - hits.mine
+    vouched = its_own & ~np.isnan(began) & after_some & (before_some | everybody)
+    return replace(scores, vouched=np.bincount(hits.row[vouched], minlength=len(scores.reasons)) > 0)
 
 
 @dataclass(frozen=True)
@@ -286,8 +318,8 @@ def _weigh(
     total = families.sum(axis=1) + rest
     own_life = _own_life(index, frontier, hits, bits, total > -4, dials)
     return Scores(
-        frontier, total, probability(total), reasons, exclusive, behaviour, own_life, families,
-        hits.row, hits.incidence, bits, s, hits.holders,
+        frontier, total, probability(total), reasons, exclusive, behaviour, own_life, np.zeros(n_rows, dtype=bool),
+        families, hits.row, hits.incidence, bits, s, hits.holders,
     )  # fmt: skip
 
 
@@ -423,17 +455,17 @@ class _Predictor:
         )
 
 
-def cell_bits(held: Held) -> FloatArray:
-    """The most that each cell could give one further account, by cell."""
+def cell_bits(held: Held, *, asking: int = 0) -> FloatArray:
+    """The most that each cell could give one account, by cell; ``asking`` outsiders do not speak against it."""
     index, predict = held.index, _Predictor.of(held)
     label, kind = held.cell_label, index.value_kind[held.cell_value]
-    outsiders = np.maximum(index.holders[held.cell_value] - held.count, 0).astype(float)
+    outsiders = np.maximum(index.holders[held.cell_value] - held.count - asking, 0).astype(float)
     window = index.window[kind[held.cell]]
     timed = np.flatnonzero(window > 0)
     rows = held.incidence[timed]
     near = index.count_between(
         index.value[rows], index.first[rows] - window[timed], index.last[rows] + window[timed]
-    ) - held.count[held.cell[timed]]  # fmt: skip
+    ) - held.count[held.cell[timed]] - asking  # fmt: skip
     least = np.full(len(held.count), np.inf)
     np.minimum.at(least, held.cell[timed], np.maximum(near, 0.0))
     outsiders = np.minimum(outsiders, least)

@@ -39,6 +39,9 @@ EXACT_SIZE = 1_000
 TIE_BITS = 4.0
 """Bits from which a value held in two clusters makes them *related*."""
 
+MULE_VALUES = 3
+"""Strong values of another cluster in one account's hands from which the two clusters are related."""
+
 
 @dataclass(frozen=True, slots=True)
 class ClusterSettings:
@@ -142,7 +145,8 @@ def _members(
     label, account = scores.frontier.label, scores.account
     inside = sets.contains(label, account)
     placed = np.isin(account, sets.account)
-    likely = ~inside & ~placed & (scores.probability >= dials.judge.leave) & (scores.reasons >= 2)
+    likely = ~inside & ~placed & (scores.probability >= dials.judge.leave)
+    likely &= (scores.reasons >= 2) | scores.vouched
     # An account outside stands beside one cluster only: where its evidence is strongest.
     outside = np.flatnonzero(likely)
     outside = outside[np.lexsort((label[outside], -scores.bits[outside], account[outside]))]
@@ -280,7 +284,7 @@ def _cards(
     held = hold(index, sets)
     bits = np.maximum(cell_bits(held), 0.0)
     tied = _count_tied_pairs(held, bits)
-    related = _related(held.cell_value, held.cell_label, bits, sets.number)
+    related = _related(held, bits)
     names = family_names(index.kinds)
     mine = inside[scores.hit_row]
     label = scores.frontier.label[scores.hit_row]
@@ -342,17 +346,34 @@ def _count_tied_pairs(held: Held, bits: FloatArray) -> FloatArray:
     return np.asarray(np.where(sets.size <= EXACT_SIZE, distinct, pairs), dtype=float)
 
 
-def _related(value: IntArray, label: IntArray, bits: FloatArray, number: int) -> list[set[int]]:
-    """For each cluster, the others that hold one of its strong values: related, never merged."""
+def _related(held: Held, bits: FloatArray) -> list[set[int]]:
+    """For each cluster, the others tied to it: related, never merged.
+
+    Both hold a value that is strong in each, or one account of either holds several strong values of the other: a mule.
+    """
+    related: list[set[int]] = [set() for _ in range(held.sets.number)]
     strong = np.flatnonzero(bits >= TIE_BITS)
-    strong = strong[np.lexsort((label[strong], value[strong]))]
-    related: list[set[int]] = [set() for _ in range(number)]
-    start = np.flatnonzero(np.diff(value[strong], prepend=-1))
-    for begin, end in zip(start, [*start[1:], len(strong)], strict=True):
-        owners = label[strong[begin:end]].tolist()
+    order = strong[np.lexsort((held.cell_label[strong], held.cell_value[strong]))]
+    start = np.flatnonzero(np.diff(held.cell_value[order], prepend=-1))
+    for begin, end in zip(start, [*start[1:], len(order)], strict=True):
+        owners = held.cell_label[order[begin:end]].tolist()
         for owner in owners:
             related[owner].update(other for other in owners if other != owner)
+    for mine, other in _mules(held, strong):
+        related[mine].add(other)
+        related[other].add(mine)
     return related
+
+
+def _mules(held: Held, strong: IntArray) -> list[tuple[int, int]]:
+    """Clusters of accounts, and the others of which one of those holds several strong values."""
+    table = pl.DataFrame(
+        {"value": held.cell_value[held.cell], "label": held.label, "account": held.index.account[held.incidence]}
+    )
+    theirs = pl.DataFrame({"value": held.cell_value[strong], "other": held.cell_label[strong]})
+    met = table.join(theirs, on="value").filter(pl.col("label") != pl.col("other"))
+    several = met.group_by("label", "account", "other").len().filter(pl.col("len") >= MULE_VALUES)
+    return several.select("label", "other").unique().sort("label", "other").rows()
 
 
 def _spans(index: Incidence, sets: Sets) -> list[tuple[datetime | None, datetime | None]]:

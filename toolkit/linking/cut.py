@@ -5,13 +5,15 @@ supports itself, and two rings that one mule and one address join support themse
 in parts (:mod:`toolkit.linking.communities`) and grown again from the largest: every other part is asked what ties it
 to what stands already, that is which values accounts on both sides hold. Half of the part's own accounts must hold such
 a tie, the ties must be of two independent families or three values, and between large parts neither one value nor one
-account may be the whole of it. What cannot be reached stands alone.
+account may be the whole of it. What cannot be reached stands alone. Which parts there are is a guess of the
+communities, so three are asked, and accounts stay together that two of them leave together.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 
 import numpy as np
 
@@ -22,10 +24,13 @@ from toolkit.linking.communities import find_communities
 from toolkit.linking.incidence import Incidence
 from toolkit.linking.sets import Held, Sets, hold
 
-__all__ = ["THREAD_SIZE", "cut_sets"]
+__all__ = ["STRONG_TIE", "THREAD_SIZE", "cut_sets", "name_pieces"]
 
 PART_GAMMA = 0.1
 """Resolution of the parts: fine enough that a household inside a ring is a part of its own."""
+
+OPINIONS = 3
+"""Ways of finding the parts, by the seed of the communities; accounts that most leave together stay together."""
 
 VENDOR_GAMMA = 0.05
 """Resolution of the groups that one family may join: coarse, so that a ring that is poor in ties stays whole."""
@@ -37,7 +42,7 @@ PAIRS_PER_VALUE = 40
 """Holders of one value in one set that are all tied to one another; beyond, each is tied to the next so many."""
 
 
-STRONG_TIE = 4.0
+STRONG_TIE = 5.0
 """Bits that a value held on both sides must give to tie them."""
 
 CARRIERS = 0.5
@@ -49,6 +54,9 @@ leans on it, a household on itself."""
 
 THREAD_SIZE = 8
 """Accounts on both sides from which one value, or one account, may not be the whole of the tie."""
+
+OTHERS = 3
+"""Values, besides that one, from which it may count as one reason among others: a ring of thousands on one card."""
 
 
 def cut_sets(index: Incidence, sets: Sets) -> Sets:
@@ -116,13 +124,18 @@ def _cut_vendors(index: Incidence, sets: Sets) -> Sets:
 
 
 def _cut_threads(index: Incidence, sets: Sets) -> Sets:
-    """Grow each set again from its largest part; what cannot be reached stands alone."""
+    """Cut where most opinions do: which parts there are is a guess, and a ring poor in ties falls apart in some."""
     held = hold(index, sets)
     bits = np.maximum(cell_bits(held), 0.0)
-    part = _find_parts(held, bits, PART_GAMMA)
+    opinions = [_reachable(held, bits, _find_parts(held, bits, PART_GAMMA, seed)) for seed in range(OPINIONS)]
+    return name_pieces(sets, _together(opinions))
+
+
+def _reachable(held: Held, bits: FloatArray, part: IntArray) -> IntArray:
+    """Grow each set again from its largest part: a piece per row; what cannot be reached stands alone."""
     ties = _Ties.of(held, bits, part)
     label = np.full(ties.n_parts, -1, dtype=np.int64)
-    number = sets.number
+    number = held.sets.number
     core = ties.largest(label < 0)
     now = ties.home.copy()
     label[core] = ties.home[core]
@@ -132,15 +145,54 @@ def _cut_threads(index: Incidence, sets: Sets) -> Sets:
             label[coming] = now[coming]
             continue
         core = ties.largest(label < 0)
-        fresh = np.full(sets.number, -1, dtype=np.int64)
+        fresh = np.full(held.sets.number, -1, dtype=np.int64)
         fresh[ties.home[core]] = np.arange(number, number + len(core))
         number += len(core)
         now = np.where(label < 0, fresh[ties.home], now)
         label[core] = now[core]
-    return Sets.of(label[part], sets.account, number, sets.n_accounts)
+    pieces: IntArray = label[part]
+    return pieces
 
 
-def _find_parts(held: Held, bits: FloatArray, gamma: float) -> IntArray:
+def _together(opinions: list[IntArray]) -> IntArray:
+    """Join rows that any two of three opinions put into one piece, and whatever hangs together so."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    n, base = len(opinions[0]), len(opinions[0])
+    node = []
+    for one, other in combinations(opinions, 2):
+        pair = np.unique(one * (other.max() + 1) + other, return_inverse=True)[1]
+        node.append(base + pair)
+        base += int(pair.max()) + 1
+    ends = np.tile(np.arange(n), len(node)), np.concatenate(node)
+    table = coo_array((np.ones(len(ends[0])), ends), shape=(base, base))
+    pieces: IntArray = connected_components(table, directed=False)[1][:n].astype(np.int64)
+    return pieces
+
+
+def name_pieces(sets: Sets, piece: IntArray) -> Sets:
+    """Sets of their pieces (a number per row): the largest of a set keeps its label, the others come after all sets.
+
+    Examples
+    --------
+    >>> from toolkit.linking.sets import one_set
+    >>> name_pieces(one_set(np.arange(5), 9), np.array([7, 3, 3, 3, 7])).label.tolist()
+    [0, 0, 0, 1, 1]
+    """
+    _, piece, size = np.unique(piece, return_inverse=True, return_counts=True)
+    home = np.zeros(len(size), dtype=np.int64)
+    home[piece] = sets.label
+    order = np.lexsort((np.arange(len(size)), -size, home))
+    keeps = order[np.unique(home[order], return_index=True)[1]]
+    label = np.full(len(size), -1, dtype=np.int64)
+    label[keeps] = home[keeps]
+    others = np.flatnonzero(label < 0)
+    label[others] = sets.number + np.arange(len(others))
+    return Sets.of(label[piece], sets.account, sets.number + len(others), sets.n_accounts)
+
+
+def _find_parts(held: Held, bits: FloatArray, gamma: float, seed: int = 0) -> IntArray:
     """A part per row of the sets: communities of the members that share values, set by set."""
     sets, index = held.sets, held.index
     row = np.searchsorted(sets.key, held.label * sets.n_accounts + index.account[held.incidence])
@@ -157,7 +209,7 @@ def _find_parts(held: Held, bits: FloatArray, gamma: float) -> IntArray:
     weight = (bits / np.maximum(held.count - 1, 1))[cell[first]]
     key, inverse = np.unique(row[first] * len(sets.key) + row[other], return_inverse=True)
     total = np.bincount(inverse, weights=weight, minlength=len(key)).astype(float)
-    return find_communities(key // len(sets.key), key % len(sets.key), total, len(sets.key), gamma=gamma)
+    return find_communities(key // len(sets.key), key % len(sets.key), total, len(sets.key), gamma=gamma, seed=seed)
 
 
 @dataclass(frozen=True)
@@ -208,7 +260,6 @@ class _Ties:
 
     def reach(self, label: IntArray, now: IntArray) -> BoolArray:
         """Whether each part not placed yet (``label`` -1) is tied to the parts that carry the label ``now`` of it."""
-        index = self.held.index
         placed = label[self.owner] >= 0
         standing = (label >= 0) & (label == now)
         theirs = np.zeros(len(self.held.count), dtype=np.int64)
@@ -217,12 +268,14 @@ class _Ties:
         mass = np.bincount(label[standing], weights=self.size[standing], minlength=int(now.max()) + 1)
         small = np.minimum(self.size, mass[now]) < THREAD_SIZE
         tie = ~placed & (theirs[self.cell] > 0)
+        every = self._reasons(tie)
         tie &= small[self.owner] | ~self._threads(tie, standing, theirs)
         carriers = np.bincount(self.part[np.unique(self.row[tie[self.place]])], minlength=self.n_parts)
         kept = np.flatnonzero(tie)
-        value, owner = self.held.cell_value[self.cell[kept]], self.owner[kept]
-        reasons = count_reasons(index.kinds, owner, index.value_kind[value], value, self.bits[kept], self.n_parts)
+        owner = self.owner[kept]
         values = np.bincount(owner, minlength=self.n_parts)
+        reasons = self._reasons(tie)
+        reasons = np.where(values >= OTHERS, every, reasons)
         several = small & (values >= 3)  # between large parts, one vendor's numbers are one family
         outward = np.bincount(owner, weights=self.inside[kept], minlength=self.n_parts)
         leaning = outward / np.maximum(outward + self.inward, 1)
@@ -230,6 +283,14 @@ class _Ties:
         leans = (carriers >= 2) & (values >= 2) & (leaning >= LEANING)
         enough: BoolArray = many | (leans & (small | (reasons >= 2)))
         return enough
+
+    def _reasons(self, tie: BoolArray) -> IntArray:
+        """Independent families among the marked stakes of each part."""
+        index, stake = self.held.index, np.flatnonzero(tie)
+        value = self.held.cell_value[self.cell[stake]]
+        return count_reasons(
+            index.kinds, self.owner[stake], index.value_kind[value], value, self.bits[stake], self.n_parts
+        )  # fmt: skip
 
     @cached_property
     def inward(self) -> FloatArray:

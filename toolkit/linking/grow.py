@@ -18,10 +18,13 @@ from toolkit.linking.belonging import ExpandSettings, Scores, find_frontier, sco
 from toolkit.linking.incidence import Incidence
 from toolkit.linking.sets import Sets
 
-__all__ = ["Grown", "grow_sets", "swallowed_sets"]
+__all__ = ["Grown", "grow_sets", "swallowed_sets", "twin_sets"]
 
 MOSTLY = 0.5
 """Share of a set that a larger one must hold to stand for it."""
+
+TWINS = 0.7
+"""Share of the larger of two sets that the smaller must hold for both to be one guess."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,8 @@ def grow_sets(
     grace : int
         Rounds in which nobody has to leave: a start is a guess, and its members find one another's company first.
     absorb : bool
-        Whether a set that lies mostly within a larger one gives up: both would end as the same.
+        Whether a set that is nearly the same as a larger one gives up: both would end as the same. One that only lies
+        within a larger one goes on: the larger may drift and die of what it took along.
     progress : callable, optional
         Called with a line of text after each round.
 
@@ -101,7 +105,7 @@ def grow_sets(
             )
         sets, joined = _replace(sets, joined, active, after, number)
         if absorb:
-            lost = swallowed_sets(sets)
+            lost = twin_sets(sets)
             rows = ~lost[sets.label]
             sets, joined = sets.only(rows), joined[rows]
         signature = _signature(sets)
@@ -123,14 +127,30 @@ def swallowed_sets(sets: Sets, share: float = MOSTLY) -> BoolArray:
     >>> swallowed_sets(sets).tolist()
     [False, True, False]
     """
+    return _stood_for(sets, share, of_larger=False)
+
+
+def twin_sets(sets: Sets, share: float = TWINS) -> BoolArray:
+    """Mark the sets that hold at least ``share`` of one larger set that is not marked itself.
+
+    Examples
+    --------
+    >>> sets = Sets.of(np.array([0, 0, 0, 1, 1, 2]), np.array([1, 2, 3, 2, 3, 3]), 3, 10)
+    >>> twin_sets(sets, 0.6).tolist()
+    [False, True, False]
+    """
+    return _stood_for(sets, share, of_larger=True)
+
+
+def _stood_for(sets: Sets, share: float, *, of_larger: bool) -> BoolArray:
     i, j, shared = sets.overlap()
     rank = np.empty(sets.number, dtype=np.int64)
     rank[np.lexsort((np.arange(sets.number), -sets.size))] = np.arange(sets.number)
     large, small = np.where(rank[i] < rank[j], i, j), np.where(rank[i] < rank[j], j, i)
-    mostly = shared >= share * sets.size[small]
+    mostly = shared >= share * sets.size[large if of_larger else small]
     large, small = large[mostly], small[mostly]
     gone = np.zeros(sets.number, dtype=bool)
-    for k in np.lexsort((rank[large], rank[small])):  # the largest first: only one that stands may swallow
+    for k in np.lexsort((rank[large], rank[small])):  # the largest first: only one that stands may stand for another
         gone[small[k]] |= not gone[large[k]]
     return gone
 

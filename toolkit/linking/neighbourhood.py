@@ -12,6 +12,7 @@ import numpy as np
 
 from toolkit.linking.arrays import IntArray, ranges
 from toolkit.linking.belonging import ExpandSettings, score_accounts
+from toolkit.linking.crowds import find_crowds
 from toolkit.linking.cut import cut_sets
 from toolkit.linking.grow import grow_sets
 from toolkit.linking.incidence import Incidence
@@ -88,10 +89,10 @@ def find_around(index: Incidence, seeds: IntArray, dials: ExpandSettings) -> Set
     """Find the cluster around the seeds that speaks for most of them by itself; None where there is none."""
     near = walk_outward(index, seeds, hops=dials.around_hops, budget=dials.around_accounts)
     a, b = pair_among(index, near)
-    nuclei = find_nuclei(index, weigh(index, a, b), dials)
-    if not len(nuclei.account):
+    starts = find_nuclei(index, weigh(index, a, b), dials) + find_crowds(index, dials, among=seeds)
+    if not len(starts.account):
         return None
-    sets = cut_sets(index, grow_sets(index, nuclei, dials, grace=1, absorb=True).sets)
+    sets = cut_sets(index, grow_sets(index, starts, dials, grace=1, absorb=True).sets)
     sets = sets.pick(np.flatnonzero(sets.size >= dials.around_size))
     if not sets.number:
         return None

@@ -22,7 +22,7 @@ from toolkit.linking.arrays import BoolArray, FloatArray, IntArray
 from toolkit.linking.belonging import ExpandSettings, score_accounts
 from toolkit.linking.combine import count_reasons
 from toolkit.linking.communities import find_communities
-from toolkit.linking.grow import swallowed_sets
+from toolkit.linking.grow import twin_sets
 from toolkit.linking.incidence import Incidence
 from toolkit.linking.score import Shared, combine
 from toolkit.linking.sets import Sets
@@ -38,7 +38,7 @@ SMALLEST = 3
 """Accounts that make a start."""
 
 SAME = 0.9
-"""Share of a start that a larger one must hold to stand for it."""
+"""Share of a start that a smaller one must hold for the two to be one guess."""
 
 HOPELESS = 0.01
 """Members of a start with less than this probability leave it before it grows."""
@@ -109,7 +109,7 @@ def find_nuclei(index: Incidence, shared: Shared, dials: ExpandSettings, *, seed
             account.append(mine)
             number += len(large)
     found = Sets.of(np.concatenate(label), np.concatenate(account), number, index.n_accounts)
-    found = found.only(~swallowed_sets(found, SAME)[found.label])
+    found = found.only(~twin_sets(found, SAME)[found.label])
     for _ in range(LOOKS):
         scores = score_accounts(index, found, found, dials)
         found = found.only((scores.probability >= HOPELESS) & (scores.reasons >= 1))

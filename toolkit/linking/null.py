@@ -1,7 +1,9 @@
 """What chance alone would give: the same data with the ties cut, and the false discovery rates that follow.
 
-Within each kind the accounts are dealt out anew over the incidences. Every account keeps as many values of the kind,
-every value as many holders and its times; only *who meets whom* is chance. Linking and clustering the shuffled data in
+Within each kind, and among incidences that began at about the same time, the accounts are dealt out anew. Every account
+keeps as many values of the kind, every value as many holders and its times, and everybody roughly keeps their calendar
+(otherwise a dealt account would have lived all over the year, and chance would look poorer than it is); only *who meets
+whom* is chance. Linking and clustering the shuffled data in
 the same way says how many pairs, and how many clusters of which size, chance brings forth:
 
     FDR(t) = pairs at t bits or more in the shuffled data / the same in the data
@@ -18,14 +20,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from toolkit.linking.arrays import FloatArray, IntArray
+from toolkit.linking.arrays import FloatArray, IntArray, rank_within
 from toolkit.linking.incidence import Incidence
 
 __all__ = ["Chance", "draw_chance", "q_values", "ring_fdr"]
 
 
+TABLE = 1_000
+"""Incidences of a kind, next to one another in time, among which accounts are dealt: few enough that everybody keeps
+their calendar, many enough that a ring that came in a wave is not dealt to itself."""
+
+
 def draw_chance(index: Incidence, draw: int, *, seed: int = 0) -> Incidence:
-    """Deal the accounts of each kind out anew over its incidences.
+    """Deal the accounts of each kind out anew over its incidences, thousand by thousand in order of time.
 
     Parameters
     ----------
@@ -51,9 +58,10 @@ def draw_chance(index: Incidence, draw: int, *, seed: int = 0) -> Incidence:
     """
     rng = np.random.default_rng([seed, draw, 0x0C4A])
     account = index.account.copy()
-    for kind in range(len(index.kinds)):
-        rows = np.flatnonzero(index.kind == kind)
-        account[rows] = account[rng.permutation(rows)]
+    when = np.nan_to_num(index.use_first, nan=-1.0)
+    order = np.lexsort((when, index.kind))
+    table = (rank_within(index.kind[order]) // TABLE) + index.kind[order] * len(order)
+    account[order] = account[order[np.lexsort((rng.random(len(order)), table))]]
     order = np.lexsort((index.use_first, index.value, account))
     key = account[order] * index.n_values + index.value[order]
     order = order[np.concatenate(([True], key[1:] != key[:-1]))]

@@ -28,8 +28,10 @@ from __future__ import annotations
 import numpy as np
 
 from toolkit.linking.belonging import ExpandSettings, score_accounts
+from toolkit.linking.crowds import find_crowds
 from toolkit.linking.cut import cut_sets
-from toolkit.linking.grow import grow_sets
+from toolkit.linking.grow import grow_sets, swallowed_sets
+from toolkit.linking.hinges import cut_hinges
 from toolkit.linking.incidence import Incidence
 from toolkit.linking.nuclei import find_nuclei
 from toolkit.linking.score import Shared
@@ -78,14 +80,20 @@ def find_clusters(index: Incidence, shared: Shared, dials: ExpandSettings, *, mi
     >>> find_clusters(index, weigh(index, a, b), ExpandSettings()).account.tolist()
     [0, 1, 2, 3, 4, 5]
     """
-    grown = grow_sets(index, find_nuclei(index, shared, dials, seed=seed), dials, grace=1, absorb=True).sets
-    sets = _share_out(index, _prune(index, cut_sets(index, grown), dials), dials)
-    sets = _prune(index, _without_stars(index, cut_sets(index, sets), dials), dials)
+    starts = find_nuclei(index, shared, dials, seed=seed) + find_crowds(index, dials)
+    grown = grow_sets(index, starts, dials, grace=1, absorb=True).sets
+    sets = _prune(index, _cut(index, grown, dials), dials)
+    sets = _share_out(index, sets.only(~swallowed_sets(sets)[sets.label]), dials)
+    sets = _prune(index, _without_stars(index, _cut(index, sets, dials), dials), dials)
     scores = score_accounts(index, sets, sets, dials)
     sets = sets.only((scores.probability >= dials.include) & scores.solid)
     large = np.flatnonzero(sets.size >= min_size)
     first = np.array([sets.account[sets.start[label]] for label in large], dtype=np.int64)
     return sets.pick(large[np.lexsort((first, -sets.size[large]))])
+
+
+def _cut(index: Incidence, sets: Sets, dials: ExpandSettings) -> Sets:
+    return cut_hinges(index, cut_sets(index, sets), dials)
 
 
 def _prune(index: Incidence, sets: Sets, dials: ExpandSettings) -> Sets:

@@ -111,6 +111,12 @@ class Sets:
         """Set by set, the accounts of either."""
         return Sets.from_key(np.union1d(self.key, other.key), self.number, self.n_accounts)
 
+    def __add__(self, other: Sets) -> Sets:
+        """All the sets of both; those of the other are numbered on."""
+        label = np.concatenate((self.label, other.label + self.number))
+        account = np.concatenate((self.account, other.account))
+        return Sets(label, account, self.number + other.number, self.n_accounts)
+
     def without(self, other: Sets) -> Sets:
         """Set by set, the accounts of the first that are not in the second."""
         return self.only(~_in_sorted(other.key, self.key))

@@ -1,0 +1,127 @@
+"""Cutting at hinges: one account must not be all that holds two groups together.
+
+A victim whose household is on one side and the crew that took it over on the other, a mule that serves two rings: every
+strong tie between the two sides leads through one account. Each side would stand without it, and each is judged alone.
+A hinge is an articulation point of the graph of accounts and the strong values that they share (Hopcroft & Tarjan
+1973).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from toolkit.linking.arrays import IntArray
+from toolkit.linking.belonging import ExpandSettings, cell_bits, score_accounts
+from toolkit.linking.cut import STRONG_TIE, name_pieces
+from toolkit.linking.incidence import Incidence
+from toolkit.linking.sets import Held, Sets, hold
+
+__all__ = ["cut_hinges"]
+
+SIDE = 3
+"""Accounts that make a side; whoever hangs on one account alone is not cut off by that."""
+
+STANDS = 0.6
+"""Share of a side that must hold without the rest for the side to stand alone."""
+
+HINGES = 6
+"""Hinges that may be found in one set, one after the other."""
+
+
+def cut_hinges(index: Incidence, sets: Sets, dials: ExpandSettings) -> Sets:
+    """Cut sets apart at accounts that alone join two sides, each of which stands without them.
+
+    Parameters
+    ----------
+    index : Incidence
+    sets : Sets
+    dials : ExpandSettings
+        Of the judge that asks whether a side stands.
+
+    Returns
+    -------
+    Sets
+        The largest side keeps its label and the hinge; the others follow with labels of their own.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from toolkit.linking.incidence import build_incidence
+    >>> from toolkit.linking.observations import find_observations
+    >>> from toolkit.linking.sets import one_set
+    >>> rows = [(f"a{i}", "d1", "c1", "p1") for i in range(4)] + [(f"b{i}", "d2", "c2", "p2") for i in range(3)]
+    >>> rows += [("mule", "d1", "c1", "p2"), ("mule", "d2", "c2", "p1")]
+    >>> rows += [(f"x{i}", f"e{i}", f"k{i}", f"q{i}") for i in range(60)]
+    >>> frame = pl.DataFrame(rows, schema=["account_id", "device", "card", "phone"], orient="row")
+    >>> index = build_incidence(find_observations(frame))
+    >>> cut_hinges(index, one_set(np.arange(8), index.n_accounts), ExpandSettings()).label.tolist()
+    [0, 0, 0, 0, 0, 1, 1, 1]
+    """
+    for _ in range(HINGES):
+        side = _find_sides(hold(index, sets))
+        found = side >= 0
+        if not found.any():
+            break
+        sides = Sets.of(side[found], sets.account[found], int(side.max()) + 1, sets.n_accounts)
+        home = np.zeros(sides.number, dtype=np.int64)
+        home[side[found]] = sets.label[found]
+        scores = score_accounts(index, sides, sides, dials)
+        holds = (scores.probability >= dials.leave) & scores.solid
+        stands = np.bincount(sides.label, weights=holds, minlength=sides.number) >= STANDS * sides.size
+        leaves = stands & (np.bincount(home[stands], minlength=sets.number)[home] >= 2)
+        order = np.lexsort((np.arange(sides.number), -sides.size, home))
+        order = order[leaves[order]]
+        leaves[order[np.unique(home[order], return_index=True)[1]]] = False  # the largest keeps the rest
+        if not leaves.any():
+            break
+        sets = name_pieces(sets, np.where(found & leaves[side], sets.number + side, sets.label))
+    return sets
+
+
+def _find_sides(held: Held) -> IntArray:
+    """A side per row of the sets, on either side of the hinge that parts most; -1 for the rest."""
+    import networkx as nx
+
+    sets = held.sets
+    strong = np.flatnonzero((held.count >= 2) & (cell_bits(held) >= STRONG_TIE))
+    rows = np.flatnonzero(np.isin(held.cell, strong))
+    account, value = held.index.account[held.incidence[rows]], held.cell[rows]
+    side, number = np.full(len(sets.key), -1, dtype=np.int64), 0
+    end = np.searchsorted(held.label[rows], np.arange(sets.number), side="right")
+    begin = np.concatenate(([0], end[:-1]))
+    for label in np.flatnonzero(sets.size >= 2 * SIDE + 1).tolist():
+        members = sets.members(label)
+        who = np.searchsorted(members, account[begin[label] : end[label]])
+        what = len(members) + np.unique(value[begin[label] : end[label]], return_inverse=True)[1]
+        graph = nx.Graph(zip(who.tolist(), what.tolist(), strict=True))
+        best = np.full(len(members), -1, dtype=np.int64)
+        for hinge in sorted(node for node in nx.articulation_points(graph) if node < len(members)):
+            parted = _part_at(hinge, who, what, len(members))
+            best = max(best, parted, key=_second)
+        apart = best >= 0
+        side[sets.start[label] + np.flatnonzero(apart)] = number + best[apart]
+        number += int(best.max(initial=-1)) + 1
+    return side
+
+
+def _part_at(hinge: int, who: IntArray, what: IntArray, n_members: int) -> IntArray:
+    """Sides of three accounts or more, numbered, that are left without one account; -1 for everybody else."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    rest = who != hinge
+    n_nodes = int(what.max()) + 1
+    table = coo_array((np.ones(int(rest.sum())), (who[rest], what[rest])), shape=(n_nodes, n_nodes))
+    part = connected_components(table, directed=False)[1][:n_members]
+    part[hinge] = part.max() + 1
+    size = np.bincount(part)
+    large = np.flatnonzero(size >= SIDE)
+    number = np.full(len(size), -1, dtype=np.int64)
+    number[large] = np.arange(len(large))
+    return number[part]
+
+
+def _second(side: IntArray) -> int:
+    """Accounts on the second largest side."""
+    size = np.sort(np.bincount(side[side >= 0], minlength=2))
+    return int(size[-2])
