@@ -230,14 +230,14 @@ def _vouch(held: Held, hits: _Hits, scores: Scores) -> Scores:
     solid = np.bincount(hits.cell[sure], minlength=len(held.cell_key))[hits.cell]
     counts = np.array([k.corroborates for k in index.kinds])[index.kind[hits.incidence]]
     its_own = (solid >= VOUCHERS) & (hits.outsiders <= OUTSIDE * hits.members)
-    its_own &= counts & (scores.hit_bits >= FAMILY_SPEAKS)
-    began = index.use_first[hits.incidence]
-    ever = np.full(len(began), index.span_h + 1.0)
-    after_some = held.in_use(hits.cell, np.zeros(len(began)), began) - hits.mine > 0
-    before_some = held.in_use(hits.cell, began, ever) - hits.mine > 0
-    everybody = hits.members >= held.sets.size[held.cell_label[hits.cell]] - hits.mine
-    vouched = its_own & ~np.isnan(began) & after_some & (before_some | everybody)
-    return replace(scores, vouched=np.bincount(hits.row[vouched], minlength=len(scores.reasons)) > 0)
+    its_own &= counts & (scores.hit_bits >= FAMILY_SPEAKS) & (scores.reasons == 1)[hits.row]
+    asked = np.flatnonzero(its_own & ~np.isnan(index.use_first[hits.incidence]))
+    cell, mine, began = hits.cell[asked], hits.mine[asked], index.use_first[hits.incidence[asked]]
+    after_some = held.in_use(cell, np.zeros(len(asked)), began) - mine > 0
+    before_some = held.in_use(cell, began, np.full(len(asked), index.span_h + 1.0)) - mine > 0
+    everybody = hits.members[asked] >= held.sets.size[held.cell_label[cell]] - mine
+    vouched = hits.row[asked[after_some & (before_some | everybody)]]
+    return replace(scores, vouched=np.bincount(vouched, minlength=len(scores.reasons)) > 0)
 
 
 @dataclass(frozen=True)
