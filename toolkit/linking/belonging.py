@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolkit.linking.arrays import BoolArray, FloatArray, IntArray, ranges
+from toolkit.linking.arrays import BoolArray, FloatArray, IntArray, ranges, unique_keys
 from toolkit.linking.combine import AT_CAP, BEHAVIOUR, FAMILY_SPEAKS, TOGETHER_H, combine_bits, count_reasons, swallowed
 from toolkit.linking.incidence import Incidence
 from toolkit.linking.score import probability
@@ -228,8 +228,8 @@ class _Hits:
 def _meet(held: Held, frontier: Sets) -> _Hits:
     index = held.index
     inside = held.sets.contains(frontier.label, frontier.account)
-    begin, end = index.start[frontier.account], index.start[frontier.account + 1]
-    incidence, row = ranges(begin, end), np.repeat(np.arange(len(frontier.account)), end - begin)
+    begin, end = index.shared_start[frontier.account], index.shared_start[frontier.account + 1]
+    incidence, row = index.shared[ranges(begin, end)], np.repeat(np.arange(len(frontier.account)), end - begin)
     known = held.anywhere[index.value[incidence]]
     incidence, row = incidence[known], row[known]
     value = index.value[incidence]
@@ -279,9 +279,12 @@ def _weigh(
 
     declared = np.array([k.declared for k in index.kinds])[kind] & (s >= 0.5 * (size[label] - hits.mine))
     openly = np.bincount(hits.row[declared], minlength=n_rows) > 0
-    first, last = index.use_first[hits.incidence], index.use_last[hits.incidence]
-    near = held.in_use(hits.cell, first - TOGETHER_H, last + TOGETHER_H) - hits.mine > 0
-    together = near & ~np.isnan(first) & ~openly[hits.row]
+    # Whether a value was used at the same time is asked of exclusive values alone; the others have no say in it.
+    together = np.zeros(len(bits), dtype=bool)
+    asked = np.flatnonzero(_sharp(index, kind, bits) & ~openly[hits.row])
+    first, last = index.use_first[hits.incidence[asked]], index.use_last[hits.incidence[asked]]
+    near = held.in_use(hits.cell[asked], first - TOGETHER_H, last + TOGETHER_H) - hits.mine[asked] > 0
+    together[asked] = near & ~np.isnan(first)
     families, reasons, exclusive, behaviour = _add_up(index, hits.row, value, kind, bits, soft, together, n_rows, dials)
     total = families.sum(axis=1) + rest
     own_life = _own_life(index, frontier, hits, bits, total > -4, dials)
@@ -407,7 +410,7 @@ class _Predictor:
         sigma = (once + prior) / (once + 2 * twice + _PRIOR_DRAWS)
         fresh = np.clip((_THETA + sigma * distinct) / (draws + _THETA), 0.02, 1.0)
         covered = tally(by_cell, index.holders[held.cell_value].astype(float)) / index.per_kind_incidences
-        owner = np.unique((held.label * index.n_accounts + index.account[held.incidence]) * n_kinds + kind)
+        owner = unique_keys((held.label * index.n_accounts + index.account[held.incidence]) * n_kinds + kind)
         have = tally((owner // n_kinds // index.n_accounts) * n_kinds + owner % n_kinds)
         lacking = 1 - index.per_kind_accounts / index.n_accounts
         # The set's own rate is drawn towards the population's, so that two seeds do not decide what a ring lacks.
@@ -453,6 +456,13 @@ def _alone(index: Incidence, who: IntArray, kind: IntArray, n_front: int) -> Boo
     return few
 
 
+def _sharp(index: Incidence, kind: IntArray, bits: FloatArray) -> BoolArray:
+    """Hits that are exclusive: a value made for one account, with bits near its kind's cap."""
+    unique = np.array([k.regime == "unique" for k in index.kinds])[kind]
+    sharp: BoolArray = unique & (bits >= AT_CAP * np.array([k.cap for k in index.kinds])[kind])
+    return sharp
+
+
 def _add_up(
     index: Incidence,
     who: IntArray,
@@ -466,9 +476,7 @@ def _add_up(
 ) -> tuple[FloatArray, IntArray, BoolArray, BoolArray]:
     """Saturate hits within families; count independent reasons; note exclusive values and behaviour."""
     families = np.minimum(combine_bits(index.kinds, who, kind, value, bits, n_front), dials.family_cap)
-    unique = np.array([k.regime == "unique" for k in index.kinds])[kind]
-    cap = np.array([k.cap for k in index.kinds])[kind]
-    sharp = unique & (bits >= AT_CAP * cap)
+    sharp = _sharp(index, kind, bits)
     several = (
         np.bincount(who[sharp], minlength=n_front) >= 3
     )  # three exclusive values are not one coincidence: a stolen card is one card

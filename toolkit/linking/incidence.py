@@ -18,7 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from toolkit.errors import InputError
-from toolkit.linking.arrays import BoolArray, FloatArray, IntArray
+from toolkit.linking.arrays import BoolArray, FloatArray, IntArray, run_starts
 from toolkit.linking.regimes import infer_kinds
 from toolkit.model.tables import Observations, conform
 from toolkit.settings import KINDS, PLACEHOLDERS, UNDECLARED, Kind
@@ -42,7 +42,7 @@ class Incidence:
     kinds : tuple of Kind
         By kind code.
     account, value : int64 arrays
-        Of each incidence, sorted by account, then value.
+        Of each incidence, sorted by account, then value. Values are sorted by kind, so kinds are in order too.
     first, last : float64 arrays
         Hours since the origin; both zero where the kind has no window or no time is known.
     use_first, use_last : float64 arrays
@@ -104,18 +104,30 @@ class Incidence:
         return np.bincount(self.kind, minlength=len(self.kinds)).astype(float)
 
     @cached_property
+    def _cells(self) -> tuple[IntArray, IntArray]:
+        """Accounts and kinds that occur together, as one number, and how often: incidences stand in that order."""
+        key = self.account * len(self.kinds) + self.kind
+        start = run_starts(key)
+        return key[start], np.diff(start, append=len(key))
+
+    @cached_property
     def activity(self) -> FloatArray:
         """Values of the same kind that the incidence's account holds: K_i, per incidence."""
-        key = self.account * len(self.kinds) + self.kind
-        _, inverse, counts = np.unique(key, return_inverse=True, return_counts=True)
-        number: FloatArray = counts[inverse].astype(float)
-        return number
+        _, counts = self._cells
+        return np.repeat(counts.astype(float), counts)
+
+    @cached_property
+    def activity_share(self) -> FloatArray:
+        """Share of its account's activity in the kind that falls on each incidence."""
+        _, counts = self._cells
+        cell = np.repeat(np.arange(len(counts)), counts)
+        share: FloatArray = self.n / np.bincount(cell, weights=self.n.astype(float))[cell]
+        return share
 
     @cached_property
     def per_kind_accounts(self) -> FloatArray:
         """Accounts with any value of the kind: N_k."""
-        key = np.unique(self.account * len(self.kinds) + self.kind)
-        return np.bincount(key % len(self.kinds), minlength=len(self.kinds)).astype(float)
+        return np.bincount(self._cells[0] % len(self.kinds), minlength=len(self.kinds)).astype(float)
 
     @cached_property
     def draws(self) -> NDArray[np.int32]:
@@ -139,9 +151,21 @@ class Incidence:
         return np.searchsorted(self.account, np.arange(self.n_accounts + 1)).astype(np.int64)
 
     @cached_property
+    def shared(self) -> IntArray:
+        """Incidences of values that another account holds too, in order; placeholders are among them."""
+        return np.flatnonzero(self.holders[self.value] > 1)
+
+    @cached_property
+    def shared_start(self) -> IntArray:
+        """First position in ``shared`` of each account; one more entry than accounts."""
+        return np.searchsorted(self.shared, self.start).astype(np.int64)
+
+    @cached_property
     def by_value(self) -> IntArray:
         """Incidences ordered by value, then account."""
-        return np.lexsort((self.account, self.value))
+        place = max(len(self.value) - 1, 1).bit_length()  # value and place in one number: no two are equal
+        key = np.sort(self.value << place | np.arange(len(self.value)))
+        return key & ((1 << place) - 1)
 
     @cached_property
     def value_start(self) -> IntArray:

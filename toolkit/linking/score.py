@@ -146,7 +146,7 @@ def weigh(index: Incidence, a: IntArray, b: IntArray) -> Shared:
     activity = np.maximum(index.activity[left], index.activity[right])
     u = chance(of, kind, holders, activity, index)
     bits = np.log2(((1 - of.m[kind]) * u + of.m[kind]) / u)
-    busiest = _activity_share(index)
+    busiest = index.activity_share
     bits *= np.clip(np.minimum(busiest[left], busiest[right]) ** 0.25, 0.3, 1.0)
     bits = np.where(bits > 0, bits + _time_bits(index, of, kind, left, right), 0.0)
     bits = np.minimum(bits, of.cap[kind])
@@ -480,15 +480,6 @@ def _intersect(index: Incidence, a: IntArray, b: IntArray) -> tuple[IntArray, In
         return none, none, none
     pair, left, right = (np.concatenate(part).astype(np.int64) for part in zip(*found, strict=True))
     return pair, left, right
-
-
-def _activity_share(index: Incidence) -> FloatArray:
-    """Share of the account's activity in this kind that falls on this value, per incidence."""
-    key = index.account * len(index.kinds) + index.kind
-    _, group = np.unique(key, return_inverse=True)
-    total = np.bincount(group, weights=index.n.astype(float))
-    share: FloatArray = index.n / total[group]
-    return share
 
 
 def _hours_apart(index: Incidence, left: IntArray, right: IntArray) -> FloatArray:

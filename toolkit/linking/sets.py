@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from toolkit.linking.arrays import BoolArray, FloatArray, IntArray, ranges
+from toolkit.linking.arrays import BoolArray, FloatArray, IntArray, ranges, unique_keys
 from toolkit.linking.incidence import AXIS_STRIDE_H, Incidence
 
 __all__ = ["Held", "Sets", "hold", "one_set"]
@@ -48,7 +48,7 @@ class Sets:
         >>> sets.label.tolist(), sets.account.tolist(), sets.size.tolist()
         ([0, 1], [2, 5], [1, 1])
         """
-        return cls.from_key(np.unique(label * n_accounts + account), number, n_accounts)
+        return cls.from_key(unique_keys(label * n_accounts + account), number, n_accounts)
 
     @classmethod
     def from_key(cls, key: IntArray, number: int, n_accounts: int) -> Sets:
