@@ -239,17 +239,14 @@ def _meet(held: Held, frontier: Sets) -> _Hits:
     window = index.window[index.kind[incidence]]
     mine = inside[row]
     members = (held.count[cell] - mine).astype(float)
-    holders = index.holders[index.value[incidence]].astype(float)
     timed = np.flatnonzero((window > 0) & (members > 0))
     low = index.first[incidence[timed]] - window[timed]
     high = index.last[incidence[timed]] + window[timed]
     members[timed] = held.within_window(cell[timed], low, high) - mine[timed]
-    holders[timed] = index.count_between(index.value[incidence[timed]], low, high)
-    met = members > 0
+    met = np.flatnonzero(members > 0)
+    members, holders = members[met], index.nearby[incidence[met]]
     outsiders = np.maximum(holders - 1 - members, 0.0)
-    return _Hits(
-        row[met], incidence[met], cell[met], members[met], outsiders[met], holders[met], mine[met], inside
-    )  # fmt: skip
+    return _Hits(row[met], incidence[met], cell[met], members, outsiders, holders, mine[met], inside)
 
 
 def _weigh(
@@ -434,9 +431,7 @@ def cell_bits(held: Held) -> FloatArray:
     window = index.window[kind[held.cell]]
     timed = np.flatnonzero(window > 0)
     rows = held.incidence[timed]
-    near = index.count_between(
-        index.value[rows], index.first[rows] - window[timed], index.last[rows] + window[timed]
-    ) - held.count[held.cell[timed]]  # fmt: skip
+    near = index.nearby[rows] - held.count[held.cell[timed]]
     least = np.full(len(held.count), np.inf)
     np.minimum.at(least, held.cell[timed], np.maximum(near, 0.0))
     outsiders = np.minimum(outsiders, least)

@@ -85,9 +85,9 @@ def combine_bits(
     start = run_starts(cell)
     cells, size = cell[start], np.diff(start, append=len(cell))
     per_kind = np.minimum(_saturate(bits, start, size), np.array([k.cap for k in kinds])[cells % n_kinds])
-    target = (cells // n_kinds) * n_families + family[cells % n_kinds]
-    total = _damp(target, cells, per_kind, n_groups * n_families)
-    return total.reshape(n_groups, n_families)
+    total = np.zeros((n_groups, n_families))
+    _damp(total, cells // n_kinds, family[cells % n_kinds], per_kind)
+    return total
 
 
 def _in_order(cell: IntArray, value: IntArray) -> BoolArray:
@@ -110,17 +110,20 @@ def _saturate(bits: FloatArray, start: IntArray, size: IntArray) -> FloatArray:
     return total
 
 
-def _damp(target: IntArray, cells: IntArray, per_kind: FloatArray, n_targets: int) -> FloatArray:
-    """Sum each target, its best, second and third cell by the damping of families; most targets are one cell."""
-    total = np.zeros(n_targets)
-    total[target] = per_kind
-    rows = np.flatnonzero(np.bincount(target, minlength=n_targets)[target] > 1)
-    rows = rows[np.lexsort((cells[rows], -per_kind[rows], target[rows]))]
-    rank = rank_within(target[rows])
+def _damp(total: FloatArray, group: IntArray, family: IntArray, per_kind: FloatArray) -> None:
+    """Sum cells by group (sorted) and family, the best, second and third by the damping; most families are one cell."""
+    total[group, family] = per_kind
+    start = run_starts(group)
+    size = np.diff(start, append=len(group))
+    rows = np.flatnonzero(np.repeat(size > 1, size))
+    target = np.repeat(np.arange(int((size > 1).sum())), size[size > 1]) * total.shape[1] + family[rows]
+    often = np.bincount(target)[target] > 1
+    rows, target = rows[often], target[often]
+    order = np.lexsort((rows, -per_kind[rows], target))
+    rows, rank = rows[order], rank_within(target[order])
     weight = np.array([*FAMILY_DAMPING, 0.0])[np.minimum(rank, len(FAMILY_DAMPING))]
-    total[target[rows]] = 0.0
-    np.add.at(total, target[rows], per_kind[rows] * weight)
-    return total
+    total[group[rows], family[rows]] = 0.0
+    np.add.at(total, (group[rows], family[rows]), per_kind[rows] * weight)
 
 
 def count_reasons(
