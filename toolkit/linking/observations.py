@@ -166,4 +166,6 @@ def _count(rows: pl.DataFrame) -> pl.DataFrame:
     group = pl.Series(np.repeat(np.arange(len(start)), np.diff(start, append=len(order)))).set_sorted()
     counted = rows.select(pl.col("at").gather(order)).with_columns(group.alias("group")).group_by("group").agg(span)
     first = order[start[counted.get_column("group").to_numpy()]]
-    return rows.select(pl.col("account_id", "value").gather(first)).hstack(counted.drop("group"))
+    by_place = np.argsort(first)  # text that is picked in order of place is picked several times faster
+    texts = rows.select(pl.col("account_id", "value").gather(first[by_place]))
+    return texts.hstack(counted.drop("group").select(pl.all().gather(by_place)))
