@@ -7,7 +7,17 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BoolArray", "FloatArray", "IntArray", "find_within", "ranges", "rank_within", "run_starts", "scramble", "unique_keys"]
+__all__ = [
+    "BoolArray",
+    "FloatArray",
+    "IntArray",
+    "find_within",
+    "ranges",
+    "rank_within",
+    "run_starts",
+    "scramble",
+    "unique_keys",
+]
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -33,7 +43,7 @@ def ranges(begin: IntArray, end: IntArray) -> IntArray:
     return filled
 
 
-def run_starts(group: IntArray) -> IntArray:
+def run_starts(group: IntArray | WordArray) -> IntArray:
     """Return where each run of equal keys begins.
 
     Examples

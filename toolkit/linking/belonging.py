@@ -169,15 +169,15 @@ def find_frontier(index: Incidence, sets: Sets, dials: ExpandSettings) -> Sets:
     before = np.concatenate(([0], reached))[first]
     cells = cells[reached - before[label[cells]] <= dials.max_frontier]
     begin, end = index.value_start[value[cells]], index.value_start[value[cells] + 1]
-    rows, cell = index.by_value[ranges(begin, end)], np.repeat(cells, end - begin)
-    window = index.window[index.kind[rows]]
+    place, cell = ranges(begin, end), np.repeat(cells, end - begin)
+    window = np.repeat(index.window[index.value_kind[value[cells]]], end - begin)
     timed = np.flatnonzero(window > 0)
-    low, high = index.first[rows[timed]] - window[timed], index.last[rows[timed]] + window[timed]
-    meets = np.ones(len(rows), dtype=bool)
+    low, high = index.value_first[place[timed]] - window[timed], index.value_last[place[timed]] + window[timed]
+    meets = np.ones(len(place), dtype=bool)
     meets[timed] = held.within_window(cell[timed], low, high) > 0
     return Sets.of(
         np.concatenate((label[cell[meets]], sets.label)),
-        np.concatenate((index.account[rows[meets]], sets.account)),
+        np.concatenate((index.value_account[place[meets]], sets.account)),
         sets.number,
         index.n_accounts,
     )

@@ -169,6 +169,21 @@ class Incidence:
         return key & ((1 << place) - 1)
 
     @cached_property
+    def value_account(self) -> IntArray:
+        """Account codes in the order of ``by_value``: the holders of one value stand side by side."""
+        return self.account[self.by_value]
+
+    @cached_property
+    def value_first(self) -> FloatArray:
+        """``first`` in the order of ``by_value``."""
+        return self.first[self.by_value]
+
+    @cached_property
+    def value_last(self) -> FloatArray:
+        """``last`` in the order of ``by_value``."""
+        return self.last[self.by_value]
+
+    @cached_property
     def value_start(self) -> IntArray:
         """First position in ``by_value`` of each value; one more entry than values."""
         return np.concatenate(([0], np.cumsum(self.holders)))
@@ -206,7 +221,8 @@ class Incidence:
         if among is None:
             starts, ends = self._axis
             begin, end = self.value_start[value], self.value_start[value + 1]  # of both, sorted by value first
-            began = find_within(starts, begin, end, np.nextafter(high, np.inf))
+            beyond: FloatArray = np.nextafter(high, np.inf)  # the first that is not less than this is greater than high
+            began = find_within(starts, begin, end, beyond)
             over = find_within(ends, begin, end, low)
         else:
             began = np.searchsorted(np.sort(self.value[among] * AXIS_STRIDE_H + self.first[among]), high, side="right")

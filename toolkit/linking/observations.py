@@ -158,7 +158,11 @@ def _observe(frame: pl.DataFrame, column: str, kind: str, source: str) -> pl.Dat
 def _count(rows: pl.DataFrame) -> pl.DataFrame:
     """Count the rows of each account and value, and note the first and the last time."""
     key = [rows.get_column("account_id"), rows.get_column("value")]
-    span = (pl.col("at").min().alias("first_at"), pl.col("at").max().alias("last_at"), pl.len().cast(pl.Int64).alias("n"))
+    span = (
+        pl.col("at").min().alias("first_at"),
+        pl.col("at").max().alias("last_at"),
+        pl.len().cast(pl.Int64).alias("n"),
+    )
     grouped = group_rows(hash_text(key), hash_text(key, seed=1))
     if grouped is None:
         return rows.group_by("account_id", "value").agg(span)

@@ -108,7 +108,7 @@ def propose(index: Incidence, max_pairs: int = MAX_PAIRS) -> tuple[IntArray, Int
     proposed = []
     for size in np.unique(holders[wanted]):  # values of one size are a matrix: all their pairs at once
         rows = index.value_start[wanted[holders[wanted] == size]][:, None] + np.arange(size)
-        people = index.account[index.by_value[rows]]
+        people = index.value_account[rows]
         i, j = np.triu_indices(size, 1)
         proposed.append((people[:, i] * index.n_accounts + people[:, j]).ravel())
     key = unique_keys(np.concatenate(proposed)) if proposed else np.empty(0, dtype=np.int64)
