@@ -211,10 +211,10 @@ def _report(
     click.echo(str(where / "report.html"))
 
 
-def _read(data: Path, mapping: Path | None) -> Dataset:
+def _read(data: Path, mapping: Path | None, *, whole: bool = True) -> Dataset:
     from toolkit.sources.read import read_data
 
-    dataset = read_data(data, mapping, progress=_say)
+    dataset = read_data(data, mapping, whole=whole, progress=_say)
     for note in dataset.notes:
         _say(note)
     return dataset
@@ -223,7 +223,7 @@ def _read(data: Path, mapping: Path | None) -> Dataset:
 def _observe(data: Path, mapping: Path | None) -> tuple[Dataset, pl.DataFrame]:
     from toolkit.linking.observations import find_observations
 
-    dataset = _read(data, mapping)
+    dataset = _read(data, mapping, whole=False)
     return dataset, find_observations(dataset)
 
 

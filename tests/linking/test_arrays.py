@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.linking.arrays import ranges, rank_within, scramble
+from toolkit.linking.arrays import find_within, ranges, rank_within, scramble
 
 spans = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 6)), max_size=20)
 
@@ -42,3 +42,19 @@ def test_scramble_spreads_neighbours_evenly() -> None:
     top = scramble(np.arange(16_000, dtype=np.uint64)) >> np.uint64(60)
     counted = np.bincount(top.astype(np.int64), minlength=16)
     assert ((counted - 1000.0) ** 2 / 1000).sum() < 37.7
+
+
+def test_find_within_is_a_search_of_each_stretch() -> None:
+    """Stretches of any length, empty ones too, across several blocks."""
+    rng = np.random.default_rng(3)
+    size = rng.integers(0, 9, 30_000)
+    begin = np.cumsum(size) - size
+    ordered = np.concatenate([np.sort(rng.integers(0, 20, n)) for n in size])
+    asked = rng.integers(0, len(size), 100_000)
+    sought = rng.integers(0, 20, len(asked))
+    found = find_within(ordered, begin[asked], begin[asked] + size[asked], sought)
+    plain = [
+        begin[s] + np.searchsorted(ordered[begin[s] : begin[s] + size[s]], x)
+        for s, x in zip(asked[:2_000], sought[:2_000], strict=True)
+    ]
+    assert found[:2_000].tolist() == plain

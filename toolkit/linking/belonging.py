@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from toolkit.linking.arrays import BoolArray, FloatArray, IntArray, ranges
+from toolkit.linking.arrays import BoolArray, FloatArray, IntArray, ranges, unique_keys
 from toolkit.linking.combine import AT_CAP, BEHAVIOUR, FAMILY_SPEAKS, TOGETHER_H, combine_bits, count_reasons, swallowed
 from toolkit.linking.incidence import Incidence
 from toolkit.linking.score import probability
@@ -179,15 +179,15 @@ def find_frontier(index: Incidence, sets: Sets, dials: ExpandSettings) -> Sets:
     before = np.concatenate(([0], reached))[first]
     cells = cells[reached - before[label[cells]] <= dials.max_frontier]
     begin, end = index.value_start[value[cells]], index.value_start[value[cells] + 1]
-    rows, cell = index.by_value[ranges(begin, end)], np.repeat(cells, end - begin)
-    window = index.window[index.kind[rows]]
+    place, cell = ranges(begin, end), np.repeat(cells, end - begin)
+    window = np.repeat(index.window[index.value_kind[value[cells]]], end - begin)
     timed = np.flatnonzero(window > 0)
-    low, high = index.first[rows[timed]] - window[timed], index.last[rows[timed]] + window[timed]
-    meets = np.ones(len(rows), dtype=bool)
+    low, high = index.value_first[place[timed]] - window[timed], index.value_last[place[timed]] + window[timed]
+    meets = np.ones(len(place), dtype=bool)
     meets[timed] = held.within_window(cell[timed], low, high) > 0
     return Sets.of(
         np.concatenate((label[cell[meets]], sets.label)),
-        np.concatenate((index.account[rows[meets]], sets.account)),
+        np.concatenate((index.value_account[place[meets]], sets.account)),
         sets.number,
         index.n_accounts,
     )
@@ -260,8 +260,8 @@ class _Hits:
 def _meet(held: Held, frontier: Sets) -> _Hits:
     index = held.index
     inside = held.sets.contains(frontier.label, frontier.account)
-    begin, end = index.start[frontier.account], index.start[frontier.account + 1]
-    incidence, row = ranges(begin, end), np.repeat(np.arange(len(frontier.account)), end - begin)
+    begin, end = index.shared_start[frontier.account], index.shared_start[frontier.account + 1]
+    incidence, row = index.shared[ranges(begin, end)], np.repeat(np.arange(len(frontier.account)), end - begin)
     known = held.anywhere[index.value[incidence]]
     incidence, row = incidence[known], row[known]
     value = index.value[incidence]
@@ -271,17 +271,14 @@ def _meet(held: Held, frontier: Sets) -> _Hits:
     window = index.window[index.kind[incidence]]
     mine = inside[row]
     members = (held.count[cell] - mine).astype(float)
-    holders = index.holders[index.value[incidence]].astype(float)
     timed = np.flatnonzero((window > 0) & (members > 0))
     low = index.first[incidence[timed]] - window[timed]
     high = index.last[incidence[timed]] + window[timed]
     members[timed] = held.within_window(cell[timed], low, high) - mine[timed]
-    holders[timed] = index.count_between(index.value[incidence[timed]], low, high)
-    met = members > 0
+    met = np.flatnonzero(members > 0)
+    members, holders = members[met], index.nearby[incidence[met]]
     outsiders = np.maximum(holders - 1 - members, 0.0)
-    return _Hits(
-        row[met], incidence[met], cell[met], members[met], outsiders[met], holders[met], mine[met], inside
-    )  # fmt: skip
+    return _Hits(row[met], incidence[met], cell[met], members, outsiders, holders, mine[met], inside)
 
 
 def _weigh(
@@ -311,9 +308,12 @@ def _weigh(
 
     declared = np.array([k.declared for k in index.kinds])[kind] & (s >= 0.5 * (size[label] - hits.mine))
     openly = np.bincount(hits.row[declared], minlength=n_rows) > 0
-    first, last = index.use_first[hits.incidence], index.use_last[hits.incidence]
-    near = held.in_use(hits.cell, first - TOGETHER_H, last + TOGETHER_H) - hits.mine > 0
-    together = near & ~np.isnan(first) & ~openly[hits.row]
+    # Whether a value was used at the same time is asked of exclusive values alone; the others have no say in it.
+    together = np.zeros(len(bits), dtype=bool)
+    asked = np.flatnonzero(_sharp(index, kind, bits) & ~openly[hits.row])
+    first, last = index.use_first[hits.incidence[asked]], index.use_last[hits.incidence[asked]]
+    near = held.in_use(hits.cell[asked], first - TOGETHER_H, last + TOGETHER_H) - hits.mine[asked] > 0
+    together[asked] = near & ~np.isnan(first)
     families, reasons, exclusive, behaviour = _add_up(index, hits.row, value, kind, bits, soft, together, n_rows, dials)
     total = families.sum(axis=1) + rest
     own_life = _own_life(index, frontier, hits, bits, total > -4, dials)
@@ -439,7 +439,7 @@ class _Predictor:
         sigma = (once + prior) / (once + 2 * twice + _PRIOR_DRAWS)
         fresh = np.clip((_THETA + sigma * distinct) / (draws + _THETA), 0.02, 1.0)
         covered = tally(by_cell, index.holders[held.cell_value].astype(float)) / index.per_kind_incidences
-        owner = np.unique((held.label * index.n_accounts + index.account[held.incidence]) * n_kinds + kind)
+        owner = unique_keys((held.label * index.n_accounts + index.account[held.incidence]) * n_kinds + kind)
         have = tally((owner // n_kinds // index.n_accounts) * n_kinds + owner % n_kinds)
         lacking = 1 - index.per_kind_accounts / index.n_accounts
         # The set's own rate is drawn towards the population's, so that two seeds do not decide what a ring lacks.
@@ -463,9 +463,7 @@ def cell_bits(held: Held, *, asking: int = 0) -> FloatArray:
     window = index.window[kind[held.cell]]
     timed = np.flatnonzero(window > 0)
     rows = held.incidence[timed]
-    near = index.count_between(
-        index.value[rows], index.first[rows] - window[timed], index.last[rows] + window[timed]
-    ) - held.count[held.cell[timed]] - asking  # fmt: skip
+    near = index.nearby[rows] - held.count[held.cell[timed]] - asking
     least = np.full(len(held.count), np.inf)
     np.minimum.at(least, held.cell[timed], np.maximum(near, 0.0))
     outsiders = np.minimum(outsiders, least)
@@ -485,6 +483,13 @@ def _alone(index: Incidence, who: IntArray, kind: IntArray, n_front: int) -> Boo
     return few
 
 
+def _sharp(index: Incidence, kind: IntArray, bits: FloatArray) -> BoolArray:
+    """Hits that are exclusive: a value made for one account, with bits near its kind's cap."""
+    unique = np.array([k.regime == "unique" for k in index.kinds])[kind]
+    sharp: BoolArray = unique & (bits >= AT_CAP * np.array([k.cap for k in index.kinds])[kind])
+    return sharp
+
+
 def _add_up(
     index: Incidence,
     who: IntArray,
@@ -498,9 +503,7 @@ def _add_up(
 ) -> tuple[FloatArray, IntArray, BoolArray, BoolArray]:
     """Saturate hits within families; count independent reasons; note exclusive values and behaviour."""
     families = np.minimum(combine_bits(index.kinds, who, kind, value, bits, n_front), dials.family_cap)
-    unique = np.array([k.regime == "unique" for k in index.kinds])[kind]
-    cap = np.array([k.cap for k in index.kinds])[kind]
-    sharp = unique & (bits >= AT_CAP * cap)
+    sharp = _sharp(index, kind, bits)
     several = (
         np.bincount(who[sharp], minlength=n_front) >= 3
     )  # three exclusive values are not one coincidence: a stolen card is one card

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from toolkit.linking.arrays import BoolArray, FloatArray, IntArray, rank_within
+from toolkit.linking.arrays import BoolArray, FloatArray, IntArray, ranges, rank_within, run_starts
 from toolkit.settings import KINDS, SATURATION, Kind
 
 __all__ = [
@@ -78,19 +78,52 @@ def combine_bits(
     speaks = bits > 0  # what gives nothing changes no sum; most rows of a wide frontier give nothing
     if not speaks.all():
         group, kind, value, bits = group[speaks], kind[speaks], value[speaks], bits[speaks]
-    order = np.lexsort((value, -bits, kind, group))
-    cell = group[order] * n_kinds + kind[order]
-    cells, inverse = np.unique(cell, return_inverse=True)
-    per_kind = np.bincount(inverse, weights=bits[order] * SATURATION ** rank_within(cell), minlength=len(cells))
-    per_kind = np.minimum(per_kind, np.array([k.cap for k in kinds])[cells % n_kinds])
-    target = (cells // n_kinds) * n_families + family[cells % n_kinds]
-    order = np.lexsort((cells, -per_kind, target))
-    weight = np.array([*FAMILY_DAMPING, 0.0])[np.minimum(rank_within(target[order]), len(FAMILY_DAMPING))]
-    total: FloatArray = np.bincount(
-        target[order], weights=(per_kind[order] * weight).astype(float), minlength=n_groups * n_families
-    ).astype(float)
-    table: FloatArray = total.reshape(n_groups, n_families)
-    return table
+    cell = group * n_kinds + kind
+    if not _in_order(cell, value):
+        order = np.lexsort((value, cell))
+        cell, bits = cell[order], bits[order]
+    start = run_starts(cell)
+    cells, size = cell[start], np.diff(start, append=len(cell))
+    per_kind = np.minimum(_saturate(bits, start, size), np.array([k.cap for k in kinds])[cells % n_kinds])
+    total = np.zeros((n_groups, n_families))
+    _damp(total, cells // n_kinds, family[cells % n_kinds], per_kind)
+    return total
+
+
+def _in_order(cell: IntArray, value: IntArray) -> BoolArray:
+    """Whether rows stand in order of cell and value; where they come from an index they do."""
+    ahead = cell[1:] - cell[:-1]
+    ordered: BoolArray = ((ahead > 0) | ((ahead == 0) & (value[1:] >= value[:-1]))).all()
+    return ordered
+
+
+def _saturate(bits: FloatArray, start: IntArray, size: IntArray) -> FloatArray:
+    """Sum each cell, the r-th best row by rho^(r-1), the earlier of equals first; most cells are one row."""
+    several = size > 1
+    if not several.any():
+        return bits
+    total = bits[start]
+    rows = ranges(start[several], start[several] + size[several])
+    cell = np.repeat(np.arange(int(several.sum())), size[several])
+    best = bits[rows[np.lexsort((-bits[rows], cell))]]
+    total[several] = np.bincount(cell, weights=best * SATURATION ** rank_within(cell))
+    return total
+
+
+def _damp(total: FloatArray, group: IntArray, family: IntArray, per_kind: FloatArray) -> None:
+    """Sum cells by group (sorted) and family, the best, second and third by the damping; most families are one cell."""
+    total[group, family] = per_kind
+    start = run_starts(group)
+    size = np.diff(start, append=len(group))
+    rows = np.flatnonzero(np.repeat(size > 1, size))
+    target = np.repeat(np.arange(int((size > 1).sum())), size[size > 1]) * total.shape[1] + family[rows]
+    often = np.bincount(target)[target] > 1
+    rows, target = rows[often], target[often]
+    order = np.lexsort((rows, -per_kind[rows], target))
+    rows, rank = rows[order], rank_within(target[order])
+    weight = np.array([*FAMILY_DAMPING, 0.0])[np.minimum(rank, len(FAMILY_DAMPING))]
+    total[group[rows], family[rows]] = 0.0
+    np.add.at(total, (group[rows], family[rows]), per_kind[rows] * weight)
 
 
 def count_reasons(

@@ -89,11 +89,13 @@ def grow_sets(
     rounds = np.full(start.number, first_round)
     active = np.flatnonzero(start.size > 0)
     seen: list[IntArray] = []
+    scored: Sets | None = None
     for number in range(first_round + 1, dials.max_rounds + 1):
         if not len(active):
             break
         now = sets.pick(active)
-        scores = score_accounts(index, now, find_frontier(index, now, dials), dials)
+        if scored is None or not np.array_equal(scored.key, now.key):  # where nobody moved, all stays as it was
+            scored, scores = now, score_accounts(index, now, find_frontier(index, now, dials), dials)
         stays = now if number <= first_round + grace else None if fixed is None else fixed.pick(active)
         leaving, coming = _moves(now, stays, scores, dials)
         after = Sets.from_key(np.setdiff1d(np.union1d(now.key, coming.key), leaving.key), now.number, now.n_accounts)

@@ -18,7 +18,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from toolkit.errors import InputError
-from toolkit.linking.arrays import BoolArray, FloatArray, IntArray
+from toolkit.linking.arrays import BoolArray, FloatArray, IntArray, find_within, run_starts
+from toolkit.linking.coding import code_text, order_of
 from toolkit.linking.regimes import infer_kinds
 from toolkit.model.tables import Observations, conform
 from toolkit.settings import KINDS, PLACEHOLDERS, UNDECLARED, Kind
@@ -42,7 +43,7 @@ class Incidence:
     kinds : tuple of Kind
         By kind code.
     account, value : int64 arrays
-        Of each incidence, sorted by account, then value.
+        Of each incidence, sorted by account, then value. Values are sorted by kind, so kinds are in order too.
     first, last : float64 arrays
         Hours since the origin; both zero where the kind has no window or no time is known.
     use_first, use_last : float64 arrays
@@ -104,18 +105,30 @@ class Incidence:
         return np.bincount(self.kind, minlength=len(self.kinds)).astype(float)
 
     @cached_property
+    def _cells(self) -> tuple[IntArray, IntArray]:
+        """Accounts and kinds that occur together, as one number, and how often: incidences stand in that order."""
+        key = self.account * len(self.kinds) + self.kind
+        start = run_starts(key)
+        return key[start], np.diff(start, append=len(key))
+
+    @cached_property
     def activity(self) -> FloatArray:
         """Values of the same kind that the incidence's account holds: K_i, per incidence."""
-        key = self.account * len(self.kinds) + self.kind
-        _, inverse, counts = np.unique(key, return_inverse=True, return_counts=True)
-        number: FloatArray = counts[inverse].astype(float)
-        return number
+        _, counts = self._cells
+        return np.repeat(counts.astype(float), counts)
+
+    @cached_property
+    def activity_share(self) -> FloatArray:
+        """Share of its account's activity in the kind that falls on each incidence."""
+        _, counts = self._cells
+        cell = np.repeat(np.arange(len(counts)), counts)
+        share: FloatArray = self.n / np.bincount(cell, weights=self.n.astype(float))[cell]
+        return share
 
     @cached_property
     def per_kind_accounts(self) -> FloatArray:
         """Accounts with any value of the kind: N_k."""
-        key = np.unique(self.account * len(self.kinds) + self.kind)
-        return np.bincount(key % len(self.kinds), minlength=len(self.kinds)).astype(float)
+        return np.bincount(self._cells[0] % len(self.kinds), minlength=len(self.kinds)).astype(float)
 
     @cached_property
     def draws(self) -> NDArray[np.int32]:
@@ -139,9 +152,36 @@ class Incidence:
         return np.searchsorted(self.account, np.arange(self.n_accounts + 1)).astype(np.int64)
 
     @cached_property
+    def shared(self) -> IntArray:
+        """Incidences of values that another account holds too, in order; placeholders are among them."""
+        return np.flatnonzero(self.holders[self.value] > 1)
+
+    @cached_property
+    def shared_start(self) -> IntArray:
+        """First position in ``shared`` of each account; one more entry than accounts."""
+        return np.searchsorted(self.shared, self.start).astype(np.int64)
+
+    @cached_property
     def by_value(self) -> IntArray:
         """Incidences ordered by value, then account."""
-        return np.lexsort((self.account, self.value))
+        place = max(len(self.value) - 1, 1).bit_length()  # value and place in one number: no two are equal
+        key = np.sort(self.value << place | np.arange(len(self.value)))
+        return key & ((1 << place) - 1)
+
+    @cached_property
+    def value_account(self) -> IntArray:
+        """Account codes in the order of ``by_value``: the holders of one value stand side by side."""
+        return self.account[self.by_value]
+
+    @cached_property
+    def value_first(self) -> FloatArray:
+        """``first`` in the order of ``by_value``."""
+        return self.first[self.by_value]
+
+    @cached_property
+    def value_last(self) -> FloatArray:
+        """``last`` in the order of ``by_value``."""
+        return self.last[self.by_value]
 
     @cached_property
     def value_start(self) -> IntArray:
@@ -177,14 +217,26 @@ class Incidence:
         float64 array
             One count per question.
         """
+        low, high = value * AXIS_STRIDE_H + low, value * AXIS_STRIDE_H + high
         if among is None:
             starts, ends = self._axis
+            begin, end = self.value_start[value], self.value_start[value + 1]  # of both, sorted by value first
+            beyond: FloatArray = np.nextafter(high, np.inf)  # the first that is not less than this is greater than high
+            began = find_within(starts, begin, end, beyond)
+            over = find_within(ends, begin, end, low)
         else:
-            starts = np.sort(self.value[among] * AXIS_STRIDE_H + self.first[among])
-            ends = np.sort(self.value[among] * AXIS_STRIDE_H + self.last[among])
-        began = np.searchsorted(starts, value * AXIS_STRIDE_H + high, side="right")
-        over = np.searchsorted(ends, value * AXIS_STRIDE_H + low, side="left")
+            began = np.searchsorted(np.sort(self.value[among] * AXIS_STRIDE_H + self.first[among]), high, side="right")
+            over = np.searchsorted(np.sort(self.value[among] * AXIS_STRIDE_H + self.last[among]), low, side="left")
         return (began - over).astype(float)
+
+    @cached_property
+    def nearby(self) -> FloatArray:
+        """Holders of each incidence's value whose interval touches its own, widened by the kind's window."""
+        near = self.holders[self.value].astype(float)
+        rows = self.shared[self.window[self.kind[self.shared]] > 0]  # of the others there is one holder: itself
+        window = self.window[self.kind[rows]]
+        near[rows] = self.count_between(self.value[rows], self.first[rows] - window, self.last[rows] + window)
+        return near
 
     def find(self, account: IntArray, value: IntArray) -> IntArray:
         """Return the incidence of each (account, value); they must exist."""
@@ -236,48 +288,35 @@ def build_incidence(observations: pl.DataFrame, kinds: Mapping[str, Kind] = KIND
             "there is nothing to link: 0 observations; check the mapping's indicators with `toolkit check`"
         )
     origin = rows.get_column("first_at").min()
-    merged = (
-        rows.lazy()
-        .group_by("account_id", "kind", "value")
-        .agg(pl.col("first_at").min(), pl.col("last_at").max(), pl.col("n").sum())
-        .with_columns(
-            *(
-                (pl.col(c) - pl.lit(origin, dtype=rows.schema["first_at"]))
-                .dt.total_microseconds()
-                .truediv(3.6e9)
-                .alias(c)
-                for c in ("first_at", "last_at")
-            )
-        )
-        .collect()
-    )
-    accounts = merged.get_column("account_id").unique().sort()
-    values = merged.select("kind", "value").unique().sort("kind", "value")
-    coded = (
-        merged.join(accounts.to_frame().with_row_index("a"), on="account_id")
-        .join(values.with_row_index("v"), on=["kind", "value"])
-        .sort("a", "v")
-    )
-    names = values.get_column("kind").unique().sort().to_list()
+    account, accounts = code_text(rows.get_column("account_id"))
+    kind, kind_names = code_text(rows.get_column("kind"))
+    text, texts = code_text(rows.get_column("value"))
+    held, first = order_of([(kind, len(kind_names)), (text, len(texts))])
+    number = np.empty(len(held), dtype=np.int64)
+    number[held] = np.repeat(np.arange(len(first)), np.diff(first, append=len(held)))
+    values = pl.DataFrame({"kind": kind_names.gather(kind[held[first]]), "value": texts.gather(text[held[first]])})
+    value_kind = kind[held[first]]
+    order, start = order_of([(account, len(accounts)), (number, len(first))])
+    names = kind_names.to_list()
     settings = tuple(kinds.get(name) or replace(UNDECLARED, name=name, family=name) for name in names)
-    code = {name: i for i, name in enumerate(names)}
-    value_kind = values.get_column("kind").replace_strict(code, return_dtype=pl.Int64).to_numpy()
-    value = coded.get_column("v").cast(pl.Int64).to_numpy()
-    use_first = coded.get_column("first_at").cast(pl.Float64).fill_null(float("nan")).to_numpy()
-    use_last = coded.get_column("last_at").cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    value = number[order[start]]
+    use_first, use_last = (
+        reach.reduceat(_hours(rows.get_column(name), origin)[order], start)
+        for name, reach in (("first_at", np.fmin), ("last_at", np.fmax))
+    )
     windowed = np.array([kind.window_h is not None for kind in settings])[value_kind[value]] & ~np.isnan(use_first)
     known = use_last[~np.isnan(use_last)]
     index = Incidence(
         accounts=accounts,
         values=values,
         kinds=settings,
-        account=coded.get_column("a").cast(pl.Int64).to_numpy(),
+        account=account[order[start]],
         value=value,
         first=np.where(windowed, use_first, 0.0),
         last=np.where(windowed, use_last, 0.0),
         use_first=use_first,
         use_last=use_last,
-        n=coded.get_column("n").to_numpy(),
+        n=np.add.reduceat(rows.get_column("n").to_numpy()[order], start),
         value_kind=value_kind,
         placeholder=values.get_column("value")
         .str.strip_chars()
@@ -288,3 +327,11 @@ def build_incidence(observations: pl.DataFrame, kinds: Mapping[str, Kind] = KIND
         origin=origin if isinstance(origin, datetime) else None,
     )
     return replace(index, kinds=infer_kinds(index, kinds))
+
+
+def _hours(at: pl.Series, origin: object) -> FloatArray:
+    """Hours from the origin; NaN where no time is known."""
+    if origin is None:
+        return np.full(len(at), np.nan)
+    since = (pl.col("at") - pl.lit(origin, dtype=at.dtype)).dt.total_microseconds().truediv(3.6e9)
+    return at.to_frame("at").select(since.fill_null(float("nan"))).to_series().to_numpy()

@@ -109,6 +109,7 @@ def find_nuclei(index: Incidence, shared: Shared, dials: ExpandSettings, *, seed
             account.append(mine)
             number += len(large)
     found = Sets.of(np.concatenate(label), np.concatenate(account), number, index.n_accounts)
+    found = found.pick(np.flatnonzero(found.size))  # most accounts are communities of their own, and no start
     found = found.only(~twin_sets(found, SAME)[found.label])
     for _ in range(LOOKS):
         scores = score_accounts(index, found, found, dials)

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from toolkit.linking.arrays import FloatArray, IntArray, rank_within
+from toolkit.linking.arrays import FloatArray, IntArray, ranges, rank_within, run_starts
 from toolkit.linking.incidence import Incidence
 
 __all__ = ["Chance", "draw_chance", "q_values", "ring_fdr"]
@@ -62,9 +62,7 @@ def draw_chance(index: Incidence, draw: int, *, seed: int = 0) -> Incidence:
     order = np.lexsort((when, index.kind))
     table = (rank_within(index.kind[order]) // TABLE) + index.kind[order] * len(order)
     account[order] = account[order[np.lexsort((rng.random(len(order)), table))]]
-    order = np.lexsort((index.use_first, index.value, account))
-    key = account[order] * index.n_values + index.value[order]
-    order = order[np.concatenate(([True], key[1:] != key[:-1]))]
+    order = _first_of_each(account * index.n_values + index.value, index.use_first)
     return replace(
         index,
         account=account[order],
@@ -75,6 +73,19 @@ def draw_chance(index: Incidence, draw: int, *, seed: int = 0) -> Incidence:
         use_last=index.use_last[order],
         n=index.n[order],
     )
+
+
+def _first_of_each(key: IntArray, at: FloatArray) -> IntArray:
+    """Rows in order of their key, of equal ones only the one that is first in time, then in place."""
+    order = np.argsort(key)
+    start = run_starts(key[order])
+    size = np.diff(start, append=len(key))
+    first = order[start]
+    again = ranges(start[size > 1], (start + size)[size > 1])  # few are dealt one value twice
+    rows = order[again]
+    rows = rows[np.lexsort((rows, at[rows], key[rows]))]
+    first[size > 1] = rows[run_starts(key[rows])]
+    return first
 
 
 def q_values(observed: FloatArray, chance: list[FloatArray], *, among: FloatArray | None = None) -> FloatArray:

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from toolkit.errors import InputError, nearest
+from toolkit.linking.coding import code_text, group_rows, hash_text, order_of
 from toolkit.model.tables import UTC, Observations, conform, empty
 
 if TYPE_CHECKING:
@@ -94,13 +96,28 @@ def merge_observations(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
     frames = [conform(part, Observations) for part in parts if part.height]
     if not frames:
         return empty(Observations)
-    together = (
-        pl.concat(frames)
-        .group_by(_KEY)
-        .agg(pl.col("first_at").min(), pl.col("last_at").max(), pl.col("n").sum())
-        .sort(_KEY)
-    )
-    return together.select(list(Observations.columns()))
+    return _in_order(pl.concat(frames))
+
+
+def _in_order(rows: pl.DataFrame) -> pl.DataFrame:
+    """Sort rows by account, kind, value and source, and make one of those that agree in all four."""
+    coded = {name: code_text(rows.get_column(name)) for name in _KEY}
+    order, start = order_of([(code, len(texts)) for code, texts in coded.values()])
+    first = order[start]
+    columns = {name: texts.gather(code[first]) for name, (code, texts) in coded.items()}
+    counted = rows.select("first_at", "last_at", "n")
+    if len(start) < len(order):
+        group = np.repeat(np.arange(len(start)), np.diff(start, append=len(order)))
+        counted = (
+            counted.select(pl.all().gather(order))
+            .with_columns(pl.Series("group", group))
+            .group_by("group")
+            .agg(pl.col("first_at").min(), pl.col("last_at").max(), pl.col("n").sum())
+            .sort("group")
+        )
+    else:
+        counted = counted.select(pl.all().gather(first))
+    return pl.DataFrame(columns).hstack(counted.select("first_at", "last_at", "n")).select(list(Observations.columns()))
 
 
 def _from_frame(frame: pl.DataFrame) -> list[pl.DataFrame]:
@@ -130,13 +147,29 @@ def _from_frame(frame: pl.DataFrame) -> list[pl.DataFrame]:
 
 def _observe(frame: pl.DataFrame, column: str, kind: str, source: str) -> pl.DataFrame:
     """One indicator column of one table, as observations."""
+    there = pl.col(column).is_not_null() & (pl.col(column) != "") & pl.col("account_id").is_not_null()
     at = pl.col("event_at") if "event_at" in frame.columns else pl.lit(None, UTC)
-    return (
-        frame.lazy()
-        .filter(pl.col(column).is_not_null() & (pl.col(column) != "") & pl.col("account_id").is_not_null())
-        .group_by("account_id", pl.col(column).alias("value"))
-        .agg(at.min().alias("first_at"), at.max().alias("last_at"), pl.len().cast(pl.Int64).alias("n"))
-        .with_columns(pl.lit(kind).alias("kind"), pl.lit(source).alias("source"))
-        .select(list(Observations.columns()))
-        .collect()
+    rows = frame.lazy().filter(there).select("account_id", pl.col(column).alias("value"), at.alias("at")).collect()
+    return _count(rows).select(
+        "account_id", pl.lit(kind).alias("kind"), "value", "first_at", "last_at", "n", pl.lit(source).alias("source")
     )
+
+
+def _count(rows: pl.DataFrame) -> pl.DataFrame:
+    """Count the rows of each account and value, and note the first and the last time."""
+    key = [rows.get_column("account_id"), rows.get_column("value")]
+    span = (
+        pl.col("at").min().alias("first_at"),
+        pl.col("at").max().alias("last_at"),
+        pl.len().cast(pl.Int64).alias("n"),
+    )
+    grouped = group_rows(hash_text(key), hash_text(key, seed=1))
+    if grouped is None:
+        return rows.group_by("account_id", "value").agg(span)
+    order, start = grouped
+    group = pl.Series(np.repeat(np.arange(len(start)), np.diff(start, append=len(order)))).set_sorted()
+    counted = rows.select(pl.col("at").gather(order)).with_columns(group.alias("group")).group_by("group").agg(span)
+    first = order[start[counted.get_column("group").to_numpy()]]
+    by_place = np.argsort(first)  # text that is picked in order of place is picked several times faster
+    texts = rows.select(pl.col("account_id", "value").gather(first[by_place]))
+    return texts.hstack(counted.drop("group").select(pl.all().gather(by_place)))

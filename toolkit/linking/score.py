@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
-from toolkit.linking.arrays import BoolArray, FloatArray, IntArray
+from toolkit.linking.arrays import BoolArray, FloatArray, IntArray, find_within, ranges, run_starts, unique_keys
 from toolkit.linking.combine import (
     AT_CAP,
     BEHAVIOUR,
@@ -108,10 +108,10 @@ def propose(index: Incidence, max_pairs: int = MAX_PAIRS) -> tuple[IntArray, Int
     proposed = []
     for size in np.unique(holders[wanted]):  # values of one size are a matrix: all their pairs at once
         rows = index.value_start[wanted[holders[wanted] == size]][:, None] + np.arange(size)
-        people = index.account[index.by_value[rows]]
+        people = index.value_account[rows]
         i, j = np.triu_indices(size, 1)
         proposed.append((people[:, i] * index.n_accounts + people[:, j]).ravel())
-    key = np.unique(np.concatenate(proposed)) if proposed else np.empty(0, dtype=np.int64)
+    key = unique_keys(np.concatenate(proposed)) if proposed else np.empty(0, dtype=np.int64)
     return key // index.n_accounts, key % index.n_accounts, used
 
 
@@ -146,7 +146,7 @@ def weigh(index: Incidence, a: IntArray, b: IntArray) -> Shared:
     activity = np.maximum(index.activity[left], index.activity[right])
     u = chance(of, kind, holders, activity, index)
     bits = np.log2(((1 - of.m[kind]) * u + of.m[kind]) / u)
-    busiest = _activity_share(index)
+    busiest = index.activity_share
     bits *= np.clip(np.minimum(busiest[left], busiest[right]) ** 0.25, 0.3, 1.0)
     bits = np.where(bits > 0, bits + _time_bits(index, of, kind, left, right), 0.0)
     bits = np.minimum(bits, of.cap[kind])
@@ -191,7 +191,7 @@ def corroborate(index: Incidence, shared: Shared) -> tuple[Shared, FloatArray]:
         holder = np.concatenate((shared.left, shared.right))
         best = np.zeros(len(index.account))
         np.maximum.at(best, holder, np.concatenate((q, q)))
-        seen = np.unique(holder)
+        seen = np.flatnonzero(np.bincount(holder, minlength=len(best)))
         seen_value = index.value[seen]
         total = np.bincount(seen_value, weights=best[seen], minlength=index.n_values)
         number = np.bincount(seen_value, minlength=index.n_values)
@@ -460,35 +460,27 @@ def value_bits(index: Incidence, values: IntArray) -> FloatArray:
 
 def _intersect(index: Incidence, a: IntArray, b: IntArray) -> tuple[IntArray, IntArray, IntArray]:
     """Return (pair, incidence of a, incidence of b) for every value the two share, in order of pair and value."""
-    size = index.start[a + 1] - index.start[a]
+    value, start = index.value[index.shared], index.shared_start  # what one account holds alone is shared by none
+    size = start[a + 1] - start[a]
     chunk = 2_000_000  # rows looked up at a time: bounds memory, not the result
     edges = np.concatenate(([0], np.cumsum(size)))
-    key = index.account * index.n_values + index.value
     found: list[tuple[IntArray, IntArray, IntArray]] = []
     begin = 0
     while begin < len(a):
         end = max(begin + 1, int(np.searchsorted(edges, edges[begin] + chunk, side="right")) - 1)
         pair = np.repeat(np.arange(begin, end), size[begin:end])
-        left = index.start[a[pair]] + (np.arange(len(pair)) - (edges[pair] - edges[begin]))
-        sought = b[pair] * index.n_values + index.value[left]
-        right = np.minimum(np.searchsorted(key, sought), len(key) - 1)
-        hit = key[right] == sought
-        found.append((pair[hit], left[hit], right[hit]))
+        left = ranges(start[a[begin:end]], start[a[begin:end] + 1])
+        last = start[b[pair] + 1]
+        right = find_within(value, start[b[pair]], last, value[left])
+        hit = np.flatnonzero(right < last)
+        hit = hit[value[right[hit]] == value[left[hit]]]
+        found.append((pair[hit], index.shared[left[hit]], index.shared[right[hit]]))
         begin = end
     if not found:
         none = np.empty(0, dtype=np.int64)
         return none, none, none
     pair, left, right = (np.concatenate(part).astype(np.int64) for part in zip(*found, strict=True))
     return pair, left, right
-
-
-def _activity_share(index: Incidence) -> FloatArray:
-    """Share of the account's activity in this kind that falls on this value, per incidence."""
-    key = index.account * len(index.kinds) + index.kind
-    _, group = np.unique(key, return_inverse=True)
-    total = np.bincount(group, weights=index.n.astype(float))
-    share: FloatArray = index.n / total[group]
-    return share
 
 
 def _hours_apart(index: Incidence, left: IntArray, right: IntArray) -> FloatArray:
@@ -513,9 +505,9 @@ def _time_bits(index: Incidence, of: PerKind, kind: IntArray, left: IntArray, ri
 
 def _often_enough(index: Incidence, of: PerKind, pair: IntArray, kind: IntArray) -> BoolArray:
     """Whether the pair shares as many values of the kind as the kind asks for."""
-    key = pair * len(index.kinds) + kind
-    _, group, count = np.unique(key, return_inverse=True, return_counts=True)
-    enough: BoolArray = count[group] >= of.min_shared[kind]
+    start = run_starts(pair * len(index.kinds) + kind)  # rows are in order of pair and value, and so of kind
+    count = np.diff(start, append=len(pair))
+    enough: BoolArray = np.repeat(count, count) >= of.min_shared[kind]
     return enough
 
 

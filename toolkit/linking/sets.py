@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from toolkit.linking.arrays import BoolArray, FloatArray, IntArray, ranges
+from toolkit.linking.arrays import BoolArray, FloatArray, IntArray, ranges, unique_keys
 from toolkit.linking.incidence import AXIS_STRIDE_H, Incidence
 
 __all__ = ["Held", "Sets", "hold", "one_set"]
@@ -48,7 +48,7 @@ class Sets:
         >>> sets.label.tolist(), sets.account.tolist(), sets.size.tolist()
         ([0, 1], [2, 5], [1, 1])
         """
-        return cls.from_key(np.unique(label * n_accounts + account), number, n_accounts)
+        return cls.from_key(unique_keys(label * n_accounts + account), number, n_accounts)
 
     @classmethod
     def from_key(cls, key: IntArray, number: int, n_accounts: int) -> Sets:
@@ -187,7 +187,28 @@ class Held:
 
     def within_window(self, cell: IntArray, low: FloatArray, high: FloatArray) -> FloatArray:
         """Members whose use of the cell's value touches [low, high] on the clock of windows."""
-        return _touch(self._windows, cell, low, high)
+        alone = self.count[cell] == 1
+        if not alone.all():
+            several = np.flatnonzero(~alone)
+            touched = np.empty(len(cell))
+            touched[alone] = self._touch_alone(cell[alone], low[alone], high[alone])
+            touched[several] = _touch(self._windows, cell[several], low[several], high[several])
+            return touched
+        return self._touch_alone(cell, low, high)
+
+    def _touch_alone(self, cell: IntArray, low: FloatArray, high: FloatArray) -> FloatArray:
+        """The same for cells of one member: there is one interval to look at, and nothing to search."""
+        axis, incidence = cell * AXIS_STRIDE_H, self._holder[cell]
+        began = axis + self.index.first[incidence] <= axis + high
+        over = axis + self.index.last[incidence] < axis + low
+        return began.astype(float) - over
+
+    @cached_property
+    def _holder(self) -> IntArray:
+        """By cell: an incidence of it, the one where there is one."""
+        holder = np.empty(len(self.cell_key), dtype=np.int64)
+        holder[self.cell] = self.incidence
+        return holder
 
     def in_use(self, cell: IntArray, low: FloatArray, high: FloatArray) -> FloatArray:
         """Members whose use of the cell's value touches [low, high], where times are known."""

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from toolkit.errors import visible
 from toolkit.model.tables import UTC, Events, conform
 from toolkit.sources.faults import Faults, fates, nulls
-from toolkit.sources.ids import as_id, hash_rows, write_rows
+from toolkit.sources.ids import as_exact_text, as_id, hash_rows, write_rows
 from toolkit.sources.mapping import TableMapping, TimeColumn
 from toolkit.sources.time import normalise_times
 
@@ -63,7 +64,13 @@ def indicator_names(mapping: TableMapping) -> list[tuple[str, str, str]]:
 
 
 def normalise_table(
-    table: str, mapping: TableMapping, raw: pl.DataFrame, places: pl.DataFrame, as_of: datetime | None = None
+    table: str,
+    mapping: TableMapping,
+    raw: pl.DataFrame,
+    places: pl.DataFrame,
+    as_of: datetime | None = None,
+    *,
+    whole: bool = True,
 ) -> Normalised:
     """Read one table's rows as its mapping says.
 
@@ -79,6 +86,9 @@ def normalise_table(
         ``file`` and ``line`` of each row.
     as_of : datetime, optional
         UTC; rows ingested (else: that happened) later are set aside.
+    whole : bool
+        Without it, the frame holds of the accepted rows what linking asks for: ``event_at``, ``account_id`` and the
+        indicators, in no order.
 
     Returns
     -------
@@ -120,10 +130,17 @@ def normalise_table(
 
     good = faults.reason.is_null()
     all_good = bool(good.all())
+    source_ids = {name: ids[column] for _, column, name in indicator_names(mapping)}
+    if not timed and raw.height:
+        notes.append(f"{table}: no time column, so its rows are observations and no events")
+    if not whole and (mapping.event_id or "") not in ids:
+        duplicate = _find_repeats(mapping, raw, good, ingested, places)
+        return _lean(table, raw, places, faults, duplicate, notes, when["at"], account, source_ids)
     event_id, duplicate, id_notes = _identify(table, mapping, raw, ids, good, ingested, places)
     notes += id_notes
+    if not whole:
+        return _lean(table, raw, places, faults, duplicate, notes, when["at"], account, source_ids)
 
-    source_ids = {name: ids[column] for _, column, name in indicator_names(mapping)}
     verbs = _verbs(table, mapping, raw)
     built = pl.DataFrame(
         {
@@ -146,8 +163,25 @@ def normalise_table(
     accepted = built if all_good and duplicate is None else built.filter(keep)
     if timed:
         accepted = conform(_in_order(accepted), Events, keep_extra=True)
-    elif raw.height:
-        notes.append(f"{table}: no time column, so its rows are observations and no events")
+    return Normalised(accepted, fates(places, good, duplicate), faults.rows(table, raw, places), tuple(notes))
+
+
+def _lean(
+    table: str,
+    raw: pl.DataFrame,
+    places: pl.DataFrame,
+    faults: Faults,
+    duplicate: pl.Series | None,
+    notes: list[str],
+    at: pl.Series,
+    account: pl.Series,
+    indicators: dict[str, pl.Series],
+) -> Normalised:
+    """Close the books on a table of which only the indicators are wanted."""
+    good = faults.reason.is_null()
+    keep = good if duplicate is None else good & ~duplicate
+    built = pl.DataFrame({"event_at": at, "account_id": account, **indicators})
+    accepted = built if keep.all() else built.filter(keep)
     return Normalised(accepted, fates(places, good, duplicate), faults.rows(table, raw, places), tuple(notes))
 
 
@@ -279,6 +313,32 @@ def _identify(
         return event_id, None, notes
     duplicate = pl.repeat(value=False, n=raw.height, eager=True).scatter(again, values=True)
     return event_id, duplicate, notes
+
+
+def _find_repeats(
+    mapping: TableMapping, raw: pl.DataFrame, good: pl.Series, ingested: pl.Series, places: pl.DataFrame
+) -> pl.Series | None:
+    """Find the duplicates of a table without ids of its own, and spare every other row its fingerprint."""
+    arrival = {t.column for t in mapping.ingested}
+    what = raw.select([c for c in raw.columns if c not in arrival])
+    plain = [as_exact_text(c) if c.dtype.is_nested() else c for c in what.iter_columns()]
+    word = pl.DataFrame(plain).hash_rows()
+    ordered = np.sort(word.to_numpy())
+    repeated = ordered[1:][ordered[1:] == ordered[:-1]]
+    if not len(repeated):
+        return None
+    suspects = (good & word.is_in(pl.Series(repeated, dtype=word.dtype).implode())).arg_true()
+    rows = pl.DataFrame(
+        {
+            "i": suspects,
+            "text": write_rows(what[suspects]),
+            "at": ingested.gather(suspects),
+            "file": places["file"].gather(suspects),
+            "line": places["line"].gather(suspects),
+        }
+    ).sort("at", "file", "line", nulls_last=True)
+    again = rows.filter(~pl.col("text").is_first_distinct())["i"]
+    return pl.repeat(value=False, n=raw.height, eager=True).scatter(again, values=True) if len(again) else None
 
 
 def _rest(mapping: TableMapping, raw: pl.DataFrame, built: pl.DataFrame) -> pl.DataFrame:
