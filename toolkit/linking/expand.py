@@ -28,6 +28,9 @@ __all__ = ["ExpandSettings", "expand_from_seeds", "expand_within"]
 _DOUBT_NEEDS = 3
 """Accounts a set must have found before it may doubt a seed."""
 
+_SHARES_LITTLE, _SHARES_NOTHING = 4.0, 0.5
+"""Bits below which a seed is a stranger to a set that found others; and to one that found nobody but seeds."""
+
 _PROBE_BRINGS = 4
 """Accounts a supposition must bring in to be taken seriously."""
 
@@ -98,6 +101,11 @@ def expand_within(
     stalled = _grow(index, trusted, dials, progress=progress)
     grown, probed = _look_further(index, trusted, stalled, dials)
     grown = _leave_neighbours(index, trusted, grown)
+    strangers = _strangers(index, trusted, grown, dials)
+    if len(strangers):
+        trusted, doubted = np.setdiff1d(trusted, strangers), np.union1d(doubted, strangers)
+        rest = grown.sets.only(~np.isin(grown.sets.account, strangers))
+        grown = _grow(index, trusted, dials, also=rest, spent=int(grown.rounds[0]))
     # A jump from one seed may have landed in a neighbour's ring: no precision is quoted for it.
     told = not (probed and len(trusted) < 2)
     return write_expansion(index, grown, trusted, doubted, absent, dials, told=told)
@@ -202,6 +210,18 @@ def _agreeing(index: Incidence, seeds: IntArray, dials: ExpandSettings) -> tuple
     outside = ~members.contains(scores.frontier.label, scores.account)
     doubted = scores.account[(scores.probability < dials.leave) & outside]
     return np.setdiff1d(seeds, doubted), doubted
+
+
+def _strangers(index: Incidence, seeds: IntArray, grown: Grown, dials: ExpandSettings) -> IntArray:
+    """Seeds that share nothing with what was found from all of them, where two others are at home in it."""
+    scores = score_accounts(index, grown.sets, one_set(seeds, index.n_accounts), dials)
+    if (scores.probability >= dials.join).sum() < 2:
+        return seeds[:0]
+    found = len(grown.sets.account) - len(seeds)
+    shared = scores.families.sum(axis=1)
+    stranger = shared < (_SHARES_LITTLE if found >= 2 else _SHARES_NOTHING)
+    strangers: IntArray = scores.account[stranger & (scores.probability < dials.leave)]
+    return strangers
 
 
 def _largest_component(adjacent: BoolArray) -> IntArray:
