@@ -20,6 +20,7 @@ from toolkit.errors import InputError, ToolkitError, visible
 if TYPE_CHECKING:
     import polars as pl
 
+    from toolkit.settings import Kind
     from toolkit.sources.read import Dataset
 
 __all__ = ["cli", "main"]
@@ -92,9 +93,9 @@ def link(data: Path, out: Path, mapping: Path | None) -> None:
     """Link all accounts: observations, links, members, clusters and hubs, as Parquet."""
     from toolkit.linking.network import build_network
 
-    dataset, observations = _observe(data, mapping)
+    kinds, observations = _observe(data, mapping)
     _say(f"{observations.height:,} observations")
-    network = build_network(observations, kinds=dataset.kinds, progress=_say)
+    network = build_network(observations, kinds=kinds, progress=_say)
     links, members, clusters, hubs = network.links, network.members, network.clusters, network.hubs
     for note in network.notes:
         _say(f"note: {note}")
@@ -116,10 +117,10 @@ def expand(data: Path, seeds: tuple[str, ...], out: Path, mapping: Path | None) 
     from toolkit.linking.expand import expand_from_seeds
     from toolkit.linking.hubs import link_with_hubs
 
-    dataset, observations = _observe(data, mapping)
-    found = expand_from_seeds(observations, seeds, kinds=dataset.kinds, progress=_say)
+    kinds, observations = _observe(data, mapping)
+    found = expand_from_seeds(observations, seeds, kinds=kinds, progress=_say)
     near = found.get_column("account_id").to_list()
-    links, hubs = link_with_hubs(observations, kinds=dataset.kinds, accounts=near)
+    links, hubs = link_with_hubs(observations, kinds=kinds, accounts=near)
     _write(out, expansion=found, links=links, hubs=hubs)
     present = found.filter(
         found["account_id"].is_in(list(seeds)) & ~found["reason"].str.starts_with("seed does not occur")
@@ -220,11 +221,12 @@ def _read(data: Path, mapping: Path | None, *, whole: bool = True) -> Dataset:
     return dataset
 
 
-def _observe(data: Path, mapping: Path | None) -> tuple[Dataset, pl.DataFrame]:
+def _observe(data: Path, mapping: Path | None) -> tuple[dict[str, Kind], pl.DataFrame]:
+    """The kinds of the data and what they observe; the tables themselves are let go of."""
     from toolkit.linking.observations import find_observations
 
     dataset = _read(data, mapping, whole=False)
-    return dataset, find_observations(dataset)
+    return dataset.kinds, find_observations(dataset)
 
 
 def _write(out: Path, **tables: pl.DataFrame) -> None:

@@ -17,6 +17,9 @@ from toolkit.settings import CHANCE_DRAWS, MAX_PAIRS
 
 __all__ = ["simulate_chance"]
 
+TWO_AT_ONCE = 2_000_000
+"""Incidences up to which two draws are made side by side."""
+
 
 def simulate_chance(
     index: Incidence,
@@ -69,7 +72,8 @@ def simulate_chance(
         support = [float(np.median(scores.bits[found.label == label])) for label in range(found.number)]
         return bits, found.size, np.array(support, dtype=float)
 
-    with ThreadPoolExecutor(max_workers=2) as pool:  # each draw is its own; threads change the time, not the answer
+    # Each draw is its own: threads change the time, not the answer. But each takes the memory of a whole linking.
+    with ThreadPoolExecutor(max_workers=2 if len(index.account) <= TWO_AT_ONCE else 1) as pool:
         drawn = list(pool.map(one, range(draws)))
     return Chance(
         [bits[bits > 0] for bits, _, _ in drawn],

@@ -26,6 +26,9 @@ MOSTLY = 0.5
 TWINS = 0.7
 """Share of the larger of two sets that the smaller must hold for both to be one guess."""
 
+SETS_AT_ONCE = 256
+"""Sets that are judged in one go: bounds memory, not the result."""
+
 
 @dataclass(frozen=True)
 class Grown:
@@ -95,9 +98,9 @@ def grow_sets(
             break
         now = sets.pick(active)
         if scored is None or not np.array_equal(scored.key, now.key):  # where nobody moved, all stays as it was
-            scored, scores = now, score_accounts(index, now, find_frontier(index, now, dials), dials)
+            scored, (weak, coming) = now, _judge(index, now, dials)
         stays = now if number <= first_round + grace else None if fixed is None else fixed.pick(active)
-        leaving, coming = _moves(now, stays, scores, dials)
+        leaving = weak if stays is None else weak.without(stays)
         after = Sets.from_key(np.setdiff1d(np.union1d(now.key, coming.key), leaving.key), now.number, now.n_accounts)
         moved = np.flatnonzero((leaving.size + coming.size > 0) | (number <= first_round + grace))
         rounds[active] = number
@@ -157,13 +160,26 @@ def _stood_for(sets: Sets, share: float, *, of_larger: bool) -> BoolArray:
     return gone
 
 
-def _moves(now: Sets, stays: Sets | None, scores: Scores, dials: ExpandSettings) -> tuple[Sets, Sets]:
-    """Who leaves each set, and who joins it."""
+def _judge(index: Incidence, now: Sets, dials: ExpandSettings) -> tuple[Sets, Sets]:
+    """Who no longer holds in each set, and who joins it: some sets at a time, for no set asks about another."""
+    weak: list[IntArray] = []
+    coming: list[IntArray] = []
+    for first in range(0, now.number, SETS_AT_ONCE):
+        some = now.pick(np.arange(first, min(first + SETS_AT_ONCE, now.number)))
+        scores = score_accounts(index, some, find_frontier(index, some, dials), dials)
+        for found, moves in zip((weak, coming), _moves(some, scores, dials), strict=True):
+            found.append(moves.key + first * now.n_accounts)
+    return (
+        Sets.from_key(np.concatenate(weak), now.number, now.n_accounts),
+        Sets.from_key(np.concatenate(coming), now.number, now.n_accounts),
+    )
+
+
+def _moves(now: Sets, scores: Scores, dials: ExpandSettings) -> tuple[Sets, Sets]:
+    """Members of each set that no longer hold, and the accounts that join it."""
     frontier, p = scores.frontier, scores.probability
     inside = now.contains(frontier.label, frontier.account)
     leaves = inside & ((p < dials.leave) | ~scores.solid)
-    if stays is not None:
-        leaves &= ~stays.contains(frontier.label, frontier.account)
     ready = np.flatnonzero(~inside & (p >= dials.join) & scores.solid)
     ready = ready[np.lexsort((frontier.account[ready], -scores.bits[ready], frontier.label[ready]))]
     places = np.maximum(2, now.size // 2)
