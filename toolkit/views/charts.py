@@ -46,12 +46,16 @@ _WEEK = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MOST_LANES = 60
 
 
-def style(chart: Any) -> Any:
-    """Put the one theme on a finished chart: as wide as its place, quiet axes, the legend above."""
+def style(chart: Any, *, fit: bool = True) -> Any:
+    """Put the one theme on a finished chart: as wide as its place, quiet axes, the legend above.
+
+    With ``fit=False`` it keeps its own size, on white: a picture in a document, or several charts side by side.
+    """
     font = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
+    size: dict[str, Any] = {"type": "fit-x", "contains": "padding"} if fit else {"type": "pad"}
     return (
-        chart.properties(autosize={"type": "fit-x", "contains": "padding"})
-        .configure(font=font, background="transparent", padding=4)
+        chart.properties(autosize=size)
+        .configure(font=font, background="transparent" if fit else "white", padding=4 if fit else 12)
         .configure_view(stroke=None)
         .configure_axis(
             gridColor="#8884", domainColor="#8888", tickColor="#8888", labelColor="#555", titleColor="#555",
