@@ -29,6 +29,10 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/bench_import.py
 	$(BIN)/python benchmarks/bench_expansion.py
 	$(BIN)/python benchmarks/bench_clusters.py
+	$(BIN)/python benchmarks/bench_degradation.py --jobs 2
+	$(BIN)/python benchmarks/bench_calibration.py --jobs 2
+	$(BIN)/python benchmarks/bench_estimate.py --jobs 2
+	$(BIN)/python benchmarks/bench_gamma.py
 	$(BIN)/python benchmarks/bench_coshare.py
 	$(BIN)/python benchmarks/bench_text.py
 

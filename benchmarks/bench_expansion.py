@@ -15,15 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from worlds import find_world
+from seeds import doubted_seeds, draw_innocent, draw_innocent_seeds, draw_ring_seeds
+from worlds import find_world, open_world
 
-import toolkit as tk
 from toolkit.linking.expand import expand_within
-from toolkit.linking.incidence import Incidence, build_incidence
-from toolkit.sources.samples.score import name_innocents, read_truth, score_expansion
+from toolkit.linking.incidence import Incidence
+from toolkit.sources.samples.score import name_innocents, score_expansion
 
-RINGS = ("R1", "R2", "R3", "R4", "R6", "R7", "R8", "R9", "R10")
-CONTROLS = ("campus", "cgnat", "hackathon", "lab", "agency", "household", "org")
 GUARDED = {"campus", "cgnat", "household", "org", "hackathon", "lab", "agency"}
 
 
@@ -39,9 +37,8 @@ def main() -> None:
     runs, levels, innocent_runs, wrong = [], [], [], []
     for family in given.families.split(","):
         for world in [int(w) for w in given.worlds.split(",")]:
-            folder = find_world(given.cache, family, world)
-            data, truth = tk.read_data(folder), read_truth(folder)
-            index = build_incidence(tk.find_observations(data), data.kinds)
+            opened = open_world(find_world(given.cache, family, world))
+            index, truth = opened.index, opened.truth
             innocents = name_innocents(truth)
             rng = np.random.default_rng([world, given.seeds])
             for ring, seeds in draw_ring_seeds(truth, rng, given.seeds, given.draws):
@@ -76,47 +73,10 @@ def plant_wrong_seed(
     index: Incidence, truth: dict[str, pl.DataFrame], seeds: list[str], family: str, rng: np.random.Generator
 ) -> dict[str, object]:
     """Put a stranger in the place of one seed, and see whether it is named and the two true ones are left alone."""
-    known = truth["membership"]["account_id"].unique().to_list()
-    strangers = index.accounts.filter(~index.accounts.is_in(known))
-    stranger = str(strangers[int(rng.integers(len(strangers)))])
-    found = expand_within(index, [*seeds[:2], stranger])
-    doubted = found.filter(pl.col("reason").str.starts_with("seed shares nothing"))["account_id"].to_list()
+    stranger = draw_innocent(index, truth, rng)
+    asked = [*seeds[:2], stranger]
+    doubted = doubted_seeds(expand_within(index, asked), asked)
     return {"family": family, "named": float(stranger in doubted), "doubted": float(any(s in doubted for s in seeds))}
-
-
-def draw_ring_seeds(
-    truth: dict[str, pl.DataFrame], rng: np.random.Generator, k: int, draws: int
-) -> list[tuple[str, list[str]]]:
-    """Seeds of one operator each; rings of many operators are drawn from several."""
-    members = truth["membership"].filter(pl.col("role").is_in(["member", "creator"]))
-    drawn = []
-    rings = [ring for ring in RINGS if ring in members["ring"].unique().to_list()]
-    others = members.filter(~pl.col("ring").is_in([*RINGS, "R5", "R11"]))["ring"].unique().sort().to_list()
-    for ring in rings or [str(r) for r in rng.permutation(others)[:14]]:
-        of_ring = members.filter(pl.col("ring") == ring)
-        actors = of_ring.group_by("actor_id").len().filter(pl.col("len") > k).sort("actor_id")["actor_id"].to_list()
-        for number in range(draws):
-            if not actors:
-                break
-            actor = actors[number % len(actors)]
-            accounts = of_ring.filter(pl.col("actor_id") == actor)["account_id"].unique().sort().to_list()
-            drawn.append((ring, [str(a) for a in rng.choice(accounts, k, replace=False)]))
-    return drawn
-
-
-def draw_innocent_seeds(
-    truth: dict[str, pl.DataFrame], innocents: pl.DataFrame, rng: np.random.Generator, k: int
-) -> list[tuple[str, list[str]]]:
-    """Seeds inside one legitimate group each: a good tool finds no ring there."""
-    drawn = []
-    clean = innocents["account_id"].to_list()
-    for kind in CONTROLS:
-        groups = truth["groups"].filter((pl.col("kind") == kind) & pl.col("account_id").is_in(clean))
-        big = groups.group_by("group_id").len().filter(pl.col("len") >= k).sort("group_id")["group_id"].to_list()
-        for group in big[:2]:
-            accounts = groups.filter(pl.col("group_id") == group)["account_id"].unique().sort().to_list()
-            drawn.append((kind, [str(a) for a in rng.choice(accounts, k, replace=False)]))
-    return drawn
 
 
 def report(runs: pl.DataFrame, levels: pl.DataFrame, innocent_runs: pl.DataFrame) -> None:

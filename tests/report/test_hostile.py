@@ -34,7 +34,15 @@ from toolkit.views.blocks import (
     show_table,
     show_text,
 )
-from toolkit.views.charts import draw_arrivals, draw_expansion, draw_hours, draw_lift, draw_swimlanes, draw_waterfall
+from toolkit.views.charts import (
+    draw_arrivals,
+    draw_expansion,
+    draw_hours,
+    draw_lift,
+    draw_swimlanes,
+    draw_waterfall,
+    draw_why,
+)
 from toolkit.views.graph import draw_graph
 from toolkit.views.names import Names
 
@@ -192,6 +200,10 @@ def _charts(hostile: list[str]) -> list[Any]:
             "value": hostile,
             "bits": [1.0] * n,
             "total": [float(i + 1) for i in range(n)],
+            "counted": [0.5] * n,
+            "holders": [3] * n,
+            "regime": hostile,
+            "family": hostile,
         }
     )
     expansion = pl.DataFrame({"round": [0, 1, 2], "included": [True] * 3, "precision_estimate": [None, 0.9, 0.8]})
@@ -204,6 +216,7 @@ def _charts(hostile: list[str]) -> list[Any]:
     return [
         draw_lift(lift, Names("none"), limit=n),
         draw_waterfall(steps, Names("none")),
+        draw_why(steps, Names("none"), limit=n),
         draw_arrivals(pl.DataFrame({"account_id": hostile, "first_at": at, "group": hostile})),
         draw_swimlanes(events, hostile[:60], seeds=hostile[:3]),
         draw_hours(events),
@@ -217,9 +230,9 @@ def test_every_chart(hostile: list[str], look: Look) -> None:
     page = _page(*(show_chart(chart, " ".join(hostile)) for chart in _charts(hostile)))
     _check_markup(page)
     seen = look(page)
-    assert seen.page.locator(".vega svg").count() == 7
+    assert seen.page.locator(".vega svg").count() == 8
     told: list[str] = []
-    for place in range(7):
+    for place in range(8):
         marks = seen.page.locator(".vega").nth(place).locator(".role-mark path, .role-mark line")
         for mark in range(0, min(marks.count(), 40), 2):
             marks.nth(mark).hover(force=True, timeout=5_000)
@@ -231,8 +244,12 @@ def test_every_chart(hostile: list[str], look: Look) -> None:
 
 def test_two_hostile_names_are_never_drawn_as_one(hostile: list[str]) -> None:
     """As many lanes, bars and labels as there were values."""
-    lift, waterfall, _, lanes, *_ = (chart.to_dict() for chart in _charts(hostile))
-    for chart, column, count in ((lift, "label", len(hostile)), (waterfall, "label", len(hostile) + 1)):
+    lift, waterfall, why, _, lanes, *_ = (chart.to_dict() for chart in _charts(hostile))
+    for chart, column, count in (
+        (lift, "label", len(hostile)),
+        (waterfall, "label", len(hostile) + 1),
+        (why, "label", len(hostile)),
+    ):
         labels = {row[column] for rows in chart["datasets"].values() for row in rows if column in row}
         assert len(labels) == count
     drawn = {row["lane"] for rows in lanes["datasets"].values() for row in rows if "lane" in row}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 from toolkit.errors import InputError, visible
+from toolkit.linking.combine import FAMILY_DAMPING
 from toolkit.linking.score import prior_bits
 from toolkit.model.confidence import Level
 from toolkit.model.tables import Links, conform
+from toolkit.settings import KINDS, SATURATION, Kind
 
 __all__ = ["LinkExplanation", "explain_link"]
 
@@ -23,8 +26,9 @@ class LinkExplanation:
     sentences : tuple of str
         What is shared, how much it counts, what it adds up to, and the innocent reading.
     table : polars.DataFrame
-        ``step`` (prior, then each shared value), ``kind``, ``value``, ``bits``, ``holders``, ``window`` and the running
-        ``total``: a waterfall. Saturation appears as a step of its own, so that the steps add up to the link's bits.
+        A waterfall: ``step`` (prior, then each shared value, then what dependence takes back), ``kind``, ``value``,
+        ``bits``, ``holders``, ``window``, ``regime``, the running ``total``, and ``family`` and ``counted``: what the
+        value gives beside those it depends on. Both ``bits`` and ``counted`` add up to the link's log-odds.
     """
 
     sentences: tuple[str, ...]
@@ -35,7 +39,12 @@ class LinkExplanation:
 
 
 def explain_link(
-    links: pl.DataFrame, account_a: str, account_b: str, *, n_accounts: int | None = None
+    links: pl.DataFrame,
+    account_a: str,
+    account_b: str,
+    *,
+    n_accounts: int | None = None,
+    kinds: Mapping[str, Kind] = KINDS,
 ) -> LinkExplanation:
     """Take one link apart into what spoke for it.
 
@@ -47,6 +56,9 @@ def explain_link(
         The two accounts, in either order.
     n_accounts : int, optional
         Accounts in the data; adds the prior as the first step of the waterfall.
+    kinds : mapping of str to Kind
+        The settings that the links were made with: they say which values depend on which. A value of a kind that is
+        not among them counts in full, and the step *dependence* makes up for it.
 
     Returns
     -------
@@ -77,7 +89,7 @@ def explain_link(
     if row.is_empty():
         return LinkExplanation(
             (f"There is no link between {a} and {b}: they share nothing that chance would not explain.",),
-            _steps([], None, 0.0),
+            _steps([], None, 0.0, kinds),
         )
     link = row.row(0, named=True)
     level = Level(link["level"])
@@ -86,7 +98,7 @@ def explain_link(
     said.append(f"Together {link['bits']:.1f} bits, dependent evidence counted once.")
     said.append(f"Innocent reading: {link['innocent_explanation']}.")
     prior = None if n_accounts is None else prior_bits(n_accounts)
-    return LinkExplanation(tuple(said), _steps(link["evidence"], prior, link["bits"]))
+    return LinkExplanation(tuple(said), _steps(link["evidence"], prior, link["bits"], kinds))
 
 
 def _one_value(item: dict[str, object]) -> str:
@@ -97,21 +109,58 @@ def _one_value(item: dict[str, object]) -> str:
     )
 
 
-def _steps(evidence: list[dict[str, object]], prior: float | None, bits: float) -> pl.DataFrame:
+def _steps(
+    evidence: list[dict[str, object]], prior: float | None, bits: float, kinds: Mapping[str, Kind]
+) -> pl.DataFrame:
     """The waterfall: prior, values, what dependence takes back."""
     rows: list[dict[str, object]] = []
-    total = 0.0
+    total = counted = 0.0
     if prior is not None:
-        total = prior
-        rows.append({"step": "prior", "bits": round(prior, 6), "total": round(total, 6)})
-    for item in evidence:
+        total = counted = prior
+        rows.append({"step": "prior", "bits": round(prior, 6), "counted": round(prior, 6), "total": round(total, 6)})
+    for item, share in zip(evidence, _counted(evidence, kinds), strict=True):
         total += float(str(item["bits"]))
-        rows.append({"step": "value", **item, "total": round(total, 6)})
+        counted += share
+        family = _family(str(item["kind"]), kinds)
+        rows.append({"step": "value", **item, "family": family, "counted": round(share, 6), "total": round(total, 6)})
     if evidence:
-        overlap = bits + (prior or 0.0) - total
-        rows.append({"step": "dependence", "bits": round(overlap, 6), "total": round(total + overlap, 6)})
+        sought = bits + (prior or 0.0)
+        rows.append(
+            {
+                "step": "dependence", "bits": round(sought - total, 6), "counted": round(sought - counted, 6),
+                "total": round(sought, 6),
+            }
+        )  # fmt: skip
     schema = {
-        "step": pl.String, "kind": pl.String, "value": pl.String, "bits": pl.Float64,
-        "holders": pl.UInt32, "window": pl.Float64, "regime": pl.String, "total": pl.Float64,
+        "step": pl.String, "kind": pl.String, "value": pl.String, "bits": pl.Float64, "holders": pl.UInt32,
+        "window": pl.Float64, "regime": pl.String, "total": pl.Float64, "family": pl.String, "counted": pl.Float64,
     }  # fmt: skip
     return pl.DataFrame(rows, schema=schema)
+
+
+def _family(kind: str, kinds: Mapping[str, Kind]) -> str:
+    return kinds[kind].family if kind in kinds else kind
+
+
+def _counted(evidence: Sequence[Mapping[str, object]], kinds: Mapping[str, Kind]) -> list[float]:
+    """What each value gives beside the others: :func:`toolkit.linking.combine.combine_bits`, shared out over rows."""
+    places: dict[str, list[int]] = {}
+    for place in sorted(range(len(evidence)), key=lambda i: -float(str(evidence[i]["bits"]))):
+        places.setdefault(str(evidence[place]["kind"]), []).append(place)
+    share = [0.0] * len(evidence)
+    sums: dict[str, list[tuple[float, str]]] = {}
+    for kind, rows in places.items():
+        for rank, place in enumerate(rows):
+            share[place] = float(str(evidence[place]["bits"])) * (SATURATION**rank if kind in kinds else 1.0)
+        total = sum(share[place] for place in rows)
+        room = min(1.0, kinds[kind].cap / total) if kind in kinds and total > 0 else 1.0
+        for place in rows:
+            share[place] *= room
+        sums.setdefault(_family(kind, kinds), []).append((total * room, kind))
+    for of_family in sums.values():
+        ranked = sorted(of_family, key=lambda pair: (-pair[0], pair[1]))
+        for rank, (_, kind) in enumerate(ranked):
+            weight = FAMILY_DAMPING[rank] if rank < len(FAMILY_DAMPING) else 0.0
+            for place in places[kind]:
+                share[place] *= weight
+    return share

@@ -189,7 +189,7 @@ def score_links(links: pl.DataFrame, truth: Truth, *, min_probability: float = 0
     claims = claims.sort("probability", descending=True).unique(
         ["account_a", "account_b"], keep="first", maintain_order=True
     )
-    judged = _judge_pairs(claims, truth)
+    judged = judge_pairs(claims, truth)
     pairs = _count_verdicts(judged)
     rings = _ring_pairs(judged, truth)
     return LinkScores(
@@ -203,8 +203,15 @@ def score_links(links: pl.DataFrame, truth: Truth, *, min_probability: float = 0
     )
 
 
-def _judge_pairs(claims: pl.DataFrame, truth: Truth) -> pl.DataFrame:
-    """Each link with the operators of both sides and its verdict."""
+def judge_pairs(claims: pl.DataFrame, truth: Truth) -> pl.DataFrame:
+    """Each pair with the operators of both sides (``actor_a``, ``actor_b``) and its ``verdict``.
+
+    Examples
+    --------
+    >>> pairs = pl.DataFrame({"account_a": ["a", "a", "e"], "account_b": ["b", "c", "f"]})
+    >>> judge_pairs(pairs, _toy())["verdict"].to_list()
+    ['true', 'rival', 'legit']
+    """
     operators = name_operators(truth)
     copied = truth["membership"].filter(pl.col("ring") == CONTAGION_RING)["account_id"].unique().to_list()
     judged = claims
