@@ -114,9 +114,8 @@ def test_sources_of_one_observation_count_once() -> None:
 @pytest.mark.parametrize("found", [True, False], ids=["a ring of ten", "nobody else"])
 def test_a_seed_that_shares_nothing_with_what_the_others_found(crowd: World, found: bool) -> None:
     """Two seeds of one ring and a stranger: the stranger is a seed still, but not included; true seeds are."""
-    ring = [
-        (f"r{i}", kind, f"{kind}{i % 2}") for i in range(10 if found else 3) for kind in ("device", "card", "phone")
-    ]
+    kinds = {"device": 2, "card": 1, "phone": 1}
+    ring = [(f"r{i}", kind, f"{kind}{i % n}") for i in range(10 if found else 3) for kind, n in kinds.items()]
     told = expand_from_seeds(crowd(ring), ["r0", "r2", "x00007"]).filter(pl.col("round") == 0)
     assert dict(told.select("account_id", "included").iter_rows()) == {"r0": True, "r2": True, "x00007": False}
     told = expand_from_seeds(crowd(ring), ["r0", "r1", "r2"]).filter(pl.col("round") == 0)
