@@ -1,9 +1,9 @@
 """Growing sets until nothing moves: who is ready joins, who no longer holds leaves.
 
-An account joins when it likely belongs (:mod:`toolkit.linking.belonging`) *and* two independent families speak, or
-several exclusive values held with different members. Of those that are ready the best join, at most half the set's
-size again; members are then scored again *without themselves*, and whoever no longer holds is dropped. Any number of
-sets grow side by side; one set or a thousand, the answer for each is the same.
+An account joins when it likely belongs (:mod:`toolkit.linking.belonging`) *and* two independent families speak, several
+exclusive values held with different members, or one value that the set has made its own. Of those that are ready the
+best join, at most half the set's size again; members are then scored again *without themselves*, and whoever no longer
+holds is dropped. Any number of sets grow side by side; one set or a thousand, the answer for each is the same.
 """
 
 from __future__ import annotations
