@@ -37,6 +37,7 @@ __all__ = [
     "ToolkitError",
     "UnknownNameError",
     "nearest",
+    "need_columns",
     "visible",
 ]
 
@@ -190,3 +191,22 @@ def visible(text: object, limit: int = 80) -> str:
         for ch in raw[:limit]
     )
     return shown if len(raw) <= limit else f"{shown}… ({len(raw)} characters)"
+
+
+def need_columns(have: Iterable[str], wanted: Iterable[str], what: str) -> None:
+    """Raise if columns are missing, all at once and each with the one that was probably meant.
+
+    Raises
+    ------
+    InputError
+
+    Examples
+    --------
+    >>> need_columns(["account"], ["account_id"], "pairs")
+    Traceback (most recent call last):
+    toolkit.errors.InputError: pairs: no account_id (did you mean 'account'?)
+    """
+    have = list(have)
+    missing = [f"no {name} ({nearest(name, have)})" for name in wanted if name not in have]
+    if missing:
+        raise InputError(f"{what}: " + "; ".join(missing))

@@ -28,8 +28,9 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from toolkit.errors import InputError, nearest
+from toolkit.errors import need_columns
 from toolkit.linking.arrays import FloatArray, IntArray, ranges
+from toolkit.linking.derived import observe_pairs
 from toolkit.linking.inverted import control_fdr
 from toolkit.model.tables import Observations, conform, empty
 from toolkit.settings import Kind
@@ -170,8 +171,8 @@ def find_schedules(
     (120.0, 1, False)
     """
     dials = dials or ScheduleSettings()
-    _need(turns, "turns", ("account_id", "start_at", "end_at"))
-    _need(members, "members", ("cluster_id", "account_id"))
+    need_columns(turns.columns, ("account_id", "start_at", "end_at"), "turns")
+    need_columns(members.columns, ("cluster_id", "account_id"), "members")
     lives = _lives(turns)
     paid = None if payers is None else payers.select("account_id", "value").drop_nulls().unique()
     rows: list[dict[str, object]] = []
@@ -242,7 +243,7 @@ def observe_batches(turns: pl.DataFrame, *, dials: ScheduleSettings | None = Non
     from scipy.stats import poisson
 
     dials = dials or ScheduleSettings()
-    _need(turns, "turns", ("account_id", "start_at"))
+    need_columns(turns.columns, ("account_id", "start_at"), "turns")
     rows = turns.select("account_id", "start_at").drop_nulls().unique().sort("start_at", "account_id")
     if rows.is_empty():
         return empty(Observations)
@@ -311,7 +312,7 @@ def find_handoffs(turns: pl.DataFrame, accounts: list[str], *, dials: ScheduleSe
     [('a', 'b', 20), ('a', 'f', 19)]
     """
     dials = dials or ScheduleSettings()
-    _need(turns, "turns", ("account_id", "start_at"))
+    need_columns(turns.columns, ("account_id", "start_at"), "turns")
     names = pl.Series("account_id", sorted(set(accounts)), dtype=pl.String)
     rows = turns.filter(pl.col("account_id").is_in(names.implode())).drop_nulls(["account_id", "start_at"])
     rows = rows.select("account_id", "start_at").unique().sort("start_at", "account_id")
@@ -375,32 +376,13 @@ def observe_handoffs(handoffs: pl.DataFrame, *, min_bits: float = 6.0) -> pl.Dat
     >>> observe_handoffs(pair).select("account_id", "kind", "value").rows()
     [('a', 'handoff', 'a and b'), ('b', 'handoff', 'a and b')]
     """
-    _need(handoffs, "handoffs", ("account_a", "account_b", "bits", "n", "first_at", "last_at"))
-    strong = handoffs.filter(pl.col("bits") >= min_bits)
-    parts = [
-        strong.select(
-            pl.col(side).alias("account_id"),
-            pl.lit("handoff").alias("kind"),
-            pl.format("{} and {}", "account_a", "account_b").alias("value"),
-            "first_at",
-            "last_at",
-            pl.col("n").cast(pl.Int64),
-            pl.lit("handoffs").alias("source"),
-        )
-        for side in ("account_a", "account_b")
-    ]
-    return conform(pl.concat(parts).sort("account_id", "kind", "value"), Observations)
+    need_columns(handoffs.columns, ("account_a", "account_b", "bits", "n", "first_at", "last_at"), "handoffs")
+    return observe_pairs(handoffs, "handoff", min_bits=min_bits, source="handoffs")
 
 
 def _luck(cluster: str, seed: int) -> np.random.Generator:
     """A cluster's own draws: the same whatever other clusters are judged with it."""
     return np.random.default_rng([seed, int.from_bytes(hashlib.sha256(cluster.encode()).digest()[:8], "big")])
-
-
-def _need(frame: pl.DataFrame, what: str, columns: tuple[str, ...]) -> None:
-    missing = [f"no {name} ({nearest(name, frame.columns)})" for name in columns if name not in frame.columns]
-    if missing:
-        raise InputError(f"{what}: " + "; ".join(missing))
 
 
 def _lives(turns: pl.DataFrame) -> pl.DataFrame:
