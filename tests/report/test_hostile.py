@@ -40,11 +40,10 @@ from toolkit.views.charts import (
     draw_hours,
     draw_lift,
     draw_swimlanes,
-    draw_waterfall,
-    draw_why,
 )
 from toolkit.views.graph import draw_graph
 from toolkit.views.names import Names
+from toolkit.views.waterfall import draw_waterfall, draw_why
 
 pytestmark = pytest.mark.browser
 Look = Callable[..., Any]

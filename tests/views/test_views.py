@@ -23,10 +23,10 @@ from toolkit.views.charts import (
     draw_hours,
     draw_lift,
     draw_swimlanes,
-    draw_waterfall,
 )
 from toolkit.views.graph import draw_graph
 from toolkit.views.names import name_values
+from toolkit.views.waterfall import draw_waterfall
 from toolkit.views.words import count_of, short_names
 
 START = datetime(2026, 1, 5, tzinfo=UTC)

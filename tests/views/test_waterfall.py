@@ -11,9 +11,9 @@ from toolkit.linking.explain import explain_link
 from toolkit.linking.observations import find_observations
 from toolkit.linking.score import link_accounts, prior_bits
 from toolkit.settings import KINDS
-from toolkit.views.charts import draw_waterfall, draw_why
 from toolkit.views.names import name_values
 from toolkit.views.safe import lint_spec
+from toolkit.views.waterfall import draw_waterfall, draw_why
 
 HOSTILE = "</script><script>window.__pwned=1</script>\x1b[31m\u202e"
 

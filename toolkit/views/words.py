@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+import polars as pl
+
 from toolkit.errors import visible
 
-__all__ = ["count_of", "join_words", "say_family", "say_fault", "say_kind", "short_names"]
+__all__ = ["count_of", "join_words", "say_family", "say_fault", "say_kind", "short_names", "told_apart"]
 
 _KINDS: Final = {
     "browser_fp": "browser fingerprint",
@@ -158,3 +160,17 @@ def _numbered(short: dict[str, str]) -> dict[str, str]:
         counts[shown] = counts.get(shown, 0) + 1
         numbered[name] = shown if counts[shown] == 1 else f"{shown} ({counts[shown]})"
     return numbered
+
+
+def told_apart(table: pl.DataFrame, column: str) -> pl.DataFrame:
+    """Number labels that come twice: two values must never be drawn as one.
+
+    Examples
+    --------
+    >>> told_apart(pl.DataFrame({"label": ["a", "b", "a"]}), "label")["label"].to_list()
+    ['a', 'b', 'a (2)']
+    """
+    again = pl.int_range(pl.len()).over(column)
+    return table.with_columns(
+        pl.when(again > 0).then(pl.format("{} ({})", column, again + 1)).otherwise(column).alias(column)
+    )
