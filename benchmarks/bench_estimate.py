@@ -66,8 +66,8 @@ def expand_world(task: Task) -> tuple[list[Row], list[Row]]:
     rng = np.random.default_rng([number, 0xE5])
     runs, wrong = [], []
     for k in SEEDS:
-        for _ in range(draws):
-            ring, seeds = draw_set(members, rng, k)
+        drawn = (draw_set(members, rng, k) for _ in range(draws))
+        for ring, seeds in (found for found in drawn if found is not None):
             of = {"family": family, "world": number, "ring": ring, "seeds": k}
             runs.append({**of, **expand_once(world, seeds)})
             if k > 1:

@@ -45,11 +45,13 @@ def draw_ring_seeds(truth: Truth, rng: np.random.Generator, k: int, draws: int) 
     return drawn
 
 
-def draw_set(members: pl.DataFrame, rng: np.random.Generator, k: int) -> tuple[str, list[str]]:
-    """A ring at random, an operator of it who has accounts to find beside k seeds, and the seeds."""
+def draw_set(members: pl.DataFrame, rng: np.random.Generator, k: int) -> tuple[str, list[str]] | None:
+    """A ring at random and k seeds of an operator of it who has more accounts than that; none if nobody has."""
     large = members.group_by("ring", "actor_id").agg(pl.col("account_id").unique().sort())
     large = large.filter(pl.col("account_id").list.len() > k).sort("ring", "actor_id")
     rings = large["ring"].unique().sort().to_list()
+    if not rings:
+        return None
     ring = rings[int(rng.integers(len(rings)))]
     actors = large.filter(pl.col("ring") == ring)["account_id"].to_list()
     accounts = actors[int(rng.integers(len(actors)))]
