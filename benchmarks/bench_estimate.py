@@ -1,6 +1,6 @@
 """Whether an expansion knows how good it is: a thousand of them, from seeds at random, with right and wrong seeds.
 
-    python benchmarks/bench_estimate.py --jobs 2                        # 7 families, 3 worlds, 17 draws of 1, 3, 5 seeds
+    python benchmarks/bench_estimate.py --jobs 2                   # 7 families, 3 worlds, 17 draws of 1, 3, 5 seeds
     python benchmarks/bench_estimate.py --jobs 2 --worlds 0 --draws 8  # 160 runs
 
 Per family and number of seeds: how precise what is found is, how far the estimate of it is off, and how often it is
