@@ -1,7 +1,7 @@
 """Whether an expansion knows how good it is: a thousand of them, from seeds at random, with right and wrong seeds.
 
-    python benchmarks/bench_estimate.py --jobs 2               # 7 families, 3 worlds each, 16 draws of 1, 3 and 5 seeds
-    python benchmarks/bench_estimate.py --jobs 2 --worlds 0 --draws 10 # 210 runs
+    python benchmarks/bench_estimate.py --jobs 2                   # 7 families, 3 worlds, 17 draws of 1, 3, 5 seeds
+    python benchmarks/bench_estimate.py --jobs 2 --worlds 0 --draws 8  # 160 runs
 
 Per family and number of seeds: how precise what is found is, how far the estimate of it is off, and how often it is
 *confidently wrong* (estimate .9 or more, truth under .7). Then one seed is replaced by an innocent account that is as
@@ -38,7 +38,7 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--families", default=",".join(LOOKED_AT))
     asked.add_argument("--worlds", default="0,1,2")
-    asked.add_argument("--draws", type=int, default=16, help="per world and number of seeds")
+    asked.add_argument("--draws", type=int, default=17, help="per world and number of seeds")
     asked.add_argument("--jobs", type=int, default=1)
     asked.add_argument("--cache", type=Path, default=Path("out/bench"))
     asked.add_argument("--page", type=Path, default=PAGE)
@@ -164,16 +164,17 @@ def _honesty(runs: pl.DataFrame, *by: str) -> pl.DataFrame:
         gap.max().alias("worst gap"),
         (gap <= 0.05).mean().alias("within .05"),
         pl.col("estimate").filter(of).is_null().sum().alias("no estimate"),
+        pl.col("doubted").sum().alias("true seeds doubted"),
     )
 
 
 def _by_estimate(counted: pl.DataFrame) -> pl.DataFrame:
-    edges = [0.8, 0.9, 0.95, 0.99]
-    names = ["under .8", ".8 to .9", ".9 to .95", ".95 to .99", ".99 or more"]
-    band = pl.col("estimate").cut(edges, labels=names, left_closed=True)
+    names = dict(enumerate(["under .8", ".8 to .9", ".9 to .95", ".95 to .99", ".99 or more"]))
+    above = pl.sum_horizontal((pl.col("estimate") >= edge).cast(pl.Int64) for edge in (0.8, 0.9, 0.95, 0.99))
+    band = above.replace_strict(names, return_dtype=pl.String)
     return (
         counted.filter(pl.col("estimate").is_not_null())
-        .with_columns(estimated=band.cast(pl.String))
+        .with_columns(estimated=band)
         .group_by("estimated")
         .agg(
             pl.len().alias("runs"),
