@@ -99,7 +99,7 @@ def expand_within(
     absent = [seed for seed, code in zip(wanted, codes, strict=True) if code < 0]
     trusted, doubted = _agreeing(index, present, dials)
     stalled = _grow(index, trusted, dials, progress=progress)
-    grown, probed = _look_further(index, trusted, stalled, dials)
+    grown, jumped = _look_further(index, trusted, stalled, dials)
     grown = _leave_neighbours(index, trusted, grown)
     strangers = _strangers(index, trusted, grown, dials)
     if len(strangers):
@@ -107,7 +107,7 @@ def expand_within(
         rest = grown.sets.only(~np.isin(grown.sets.account, strangers))
         grown = _grow(index, trusted, dials, also=rest, spent=int(grown.rounds[0]))
     # A jump from one seed may have landed in a neighbour's ring: no precision is quoted for it.
-    told = not (probed and len(trusted) < 2)
+    told = not (jumped and len(trusted) < 2)
     return write_expansion(index, grown, trusted, doubted, absent, dials, told=told)
 
 
@@ -135,7 +135,7 @@ def _look_further(index: Incidence, seeds: IntArray, stalled: Grown, dials: Expa
     if around is not None:
         settled = _grow(index, seeds, dials, also=around, spent=spent)
         if _newcomers_agree(index, seeds, stalled.sets, settled.sets, dials):
-            return settled, False
+            return settled, True
     return _probe(index, seeds, stalled, dials) if size <= dials.probe_below + len(seeds) else (stalled, False)
 
 

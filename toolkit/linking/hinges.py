@@ -118,7 +118,8 @@ def _part_at(hinge: int, who: IntArray, what: IntArray, n_members: int) -> IntAr
     large = np.flatnonzero(size >= SIDE)
     number = np.full(len(size), -1, dtype=np.int64)
     number[large] = np.arange(len(large))
-    return number[part]
+    sides: IntArray = number[part]
+    return sides
 
 
 def _second(side: IntArray) -> int:
