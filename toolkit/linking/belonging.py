@@ -113,7 +113,7 @@ _PRIOR_DRAWS = 2.0
 _ARRIVALS_NEEDED = 4
 """Members with a known arrival before their arrivals say anything."""
 
-_CONTACT_BITS = 2.5
+CONTACT_BITS = 2.5
 """Bits from which a shared value is a contact with the set; weaker ones are there by chance from the first day."""
 
 _ARRIVAL_H = 12.0
@@ -328,7 +328,7 @@ def _own_life(
 ) -> BoolArray:
     """Whether each account lived on values of its own before it met the set; only ``wanted`` rows are looked at."""
     met = np.full(len(frontier.account), np.inf)
-    contact = np.flatnonzero((bits >= _CONTACT_BITS) & ~np.isnan(index.use_first[hits.incidence]))
+    contact = np.flatnonzero((bits >= CONTACT_BITS) & ~np.isnan(index.use_first[hits.incidence]))
     np.minimum.at(met, hits.row[contact], index.use_first[hits.incidence[contact]])
     late = wanted & np.isfinite(met) & (met - index.arrival[frontier.account] >= dials.own_life_h)
     rows = np.flatnonzero(late)

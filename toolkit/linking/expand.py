@@ -20,6 +20,7 @@ from toolkit.linking.grow import Grown, grow_sets
 from toolkit.linking.incidence import Incidence, build_incidence
 from toolkit.linking.neighbourhood import find_around
 from toolkit.linking.reasons import write_expansion
+from toolkit.linking.rivals import cut_rivals
 from toolkit.linking.sets import Sets, one_set
 from toolkit.settings import KINDS, Kind
 
@@ -140,8 +141,8 @@ def _look_further(index: Incidence, seeds: IntArray, stalled: Grown, dials: Expa
 
 
 def _leave_neighbours(index: Incidence, seeds: IntArray, grown: Grown) -> Grown:
-    """Leave out large pieces that only a thread, or one vendor, ties to the pieces that the seeds stand in."""
-    pieces = cut_sets(index, grown.sets)
+    """Leave out large pieces that only a thread or a vendor ties to the pieces that the seeds stand in."""
+    pieces = cut_rivals(index, cut_sets(index, grown.sets))
     ours = np.unique(pieces.label[np.isin(pieces.account, seeds)])
     stays = np.isin(pieces.label, ours) | (pieces.size[pieces.label] < THREAD_SIZE)
     kept = np.isin(grown.sets.account, pieces.account[stays])

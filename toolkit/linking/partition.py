@@ -4,7 +4,8 @@
    (:mod:`toolkit.linking.crowds`).
 2. **Grow** all of them side by side; two that become nearly the same are one (:mod:`toolkit.linking.grow`).
 3. **Cut** off what only a thread holds (:mod:`toolkit.linking.cut`), and apart what one account alone joins
-   (:mod:`toolkit.linking.hinges`); whoever no longer holds in what is left leaves.
+   (:mod:`toolkit.linking.hinges`) or what shares a vendor but no purse (:mod:`toolkit.linking.rivals`); whoever no
+   longer holds in what is left leaves.
 4. **Share out**: a set that lies mostly within a larger one gives way; an account goes where its evidence is strongest,
    and is judged there once more.
 
@@ -26,7 +27,8 @@ tight starts, grown by the set model                      .999 / .93   pools 1 /
 + cut at hinges                                           .99 / .94    crews .90 -> .97, tinies .985 -> 1.0 (precision)
 + within a larger set no reason to give up, twins only    .995 / .94   std seed 3 .86 -> .94, adaptive .81 -> .88
   the same, twins at .9 of the larger instead of .7       .985 / .945  two large rings of std seed 3 merge
-+ ties of 5 bits, not 4, hold parts together (as shipped) .995 / .94   crews .95 -> 1.0, tinies .985 -> 1.0 (precision)
++ ties of 5 bits, not 4, hold parts together              .995 / .94   crews .95 -> 1.0, tinies .985 -> 1.0 (precision)
++ cut between rivals (as shipped)                         .995 / .94   blend .91 -> .995 (precision); nothing else moves
 parts at gamma .05 instead of .1                          .90 / .94    two large rings of std seed 3 merge
 parts only by ties of 4 bits or more                      .99 / .88    adaptive .80: sparse rings fall apart
 blocks of accounts with two ways round are never cut      .99 / .94    adaptive .87, crews .97 -> .90: households stay
@@ -45,6 +47,7 @@ from toolkit.linking.grow import grow_sets, swallowed_sets
 from toolkit.linking.hinges import cut_hinges
 from toolkit.linking.incidence import Incidence
 from toolkit.linking.nuclei import find_nuclei
+from toolkit.linking.rivals import cut_rivals
 from toolkit.linking.score import Shared
 from toolkit.linking.sets import Sets, hold
 
@@ -104,7 +107,7 @@ def find_clusters(index: Incidence, shared: Shared, dials: ExpandSettings, *, mi
 
 
 def _cut(index: Incidence, sets: Sets, dials: ExpandSettings) -> Sets:
-    return cut_hinges(index, cut_sets(index, sets), dials)
+    return cut_rivals(index, cut_hinges(index, cut_sets(index, sets), dials))
 
 
 def _prune(index: Incidence, sets: Sets, dials: ExpandSettings) -> Sets:
