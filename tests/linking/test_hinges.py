@@ -9,12 +9,13 @@ import polars as pl
 import pytest
 
 from toolkit.linking.belonging import ExpandSettings
-from toolkit.linking.hinges import cut_hinges
+from toolkit.linking.hinges import cut_hinges, find_chains
 from toolkit.linking.incidence import build_incidence
 from toolkit.linking.sets import one_set
 
 World = Callable[..., pl.DataFrame]
 Row = tuple[str | float, ...]
+TWO = ("device", "card")
 
 
 def pieces(observations: pl.DataFrame, *prefixes: str) -> list[str]:
@@ -64,3 +65,24 @@ def test_a_ring_with_two_ways_round_has_no_hinge(crowd: World) -> None:
         (f"r{(i + j) % 12:02d}", kind, f"{kind}{i}") for i in range(12) for j in (0, 1) for kind in ("device", "card")
     ]
     assert pieces(crowd(circle), "r") == ["r" * 12]
+
+
+def chain(name: str, n: int) -> list[Row]:
+    """Each shares a machine and a card with the next, and nothing with anybody else."""
+    return [(f"{name}{i + k:02d}", kind, f"{name}-{kind}{i}") for i in range(n - 1) for k in (0, 1) for kind in TWO]
+
+
+@pytest.mark.parametrize(
+    ("rows", "chained"),
+    [
+        ([*chain("p", 14)], True),
+        ([*chain("p", 14), ("p03", "phone", "n1"), ("p05", "phone", "n1")], True),  # one that closes a loop of three
+        ([*chain("p", 5)], False),  # too short to say
+        ([*drawn("p", 14, 3, 1)], False),
+        ([*drawn("p", 14, 3, 1), *drawn("q", 12, 3, 2), ("p00", "device", "q-device0")], False),
+    ],
+)
+def test_a_chain_is_known(crowd: World, rows: list[Row], chained: bool) -> None:
+    index = build_incidence(crowd(rows))
+    whole = [i for i, name in enumerate(index.accounts.to_list()) if name.startswith(("p", "q"))]
+    assert find_chains(index, one_set(np.array(whole), index.n_accounts)).tolist() == [chained]
