@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.linking.em import Agreements, Rates, estimate_rates, fit_mixture
+from toolkit.linking.em import Agreements, Rates, estimate_rates, expected_partners, fit_mixture
+from toolkit.linking.explain import explain_link
 from toolkit.linking.incidence import build_incidence
 from toolkit.linking.observations import find_observations
-from toolkit.linking.score import propose, weigh
+from toolkit.linking.score import link_accounts, propose, weigh
 from toolkit.settings import KINDS, Kind
 
 PLANTED = {"device": 0.8, "card": 0.35, "phone": 0.6}
@@ -75,6 +76,22 @@ def test_missing_is_not_disagreement(seed: int) -> None:
     """Half of all values gone leaves the rates where they were."""
     frame = plant(4000, n=10_000, missing=0.5, seed=seed)
     assert estimate(frame).m == pytest.approx(realised(frame, 4000), abs=0.05)
+
+
+@pytest.mark.parametrize(("pairs", "told"), [(600, 600 * 2 / 4000), (0, 2.0)])
+def test_links_stand_on_the_estimated_prior(pairs: int, told: float) -> None:
+    """What a link says of itself is its bits and the prior: the data's own, or the usual one where they cannot tell."""
+    frame = plant(pairs, seed=1, place=0.7)
+    links = link_accounts(find_observations(frame), kinds=SETTINGS, min_probability=0, chance_draws=0)
+    doubtful = links.filter(pl.col("probability").is_between(0.01, 0.99)).head(1)
+    if pairs:
+        prior = explain_link(links, *doubtful.row(0)[:2], n_accounts=4000).table["bits"][0]
+        assert 3999 * 2**prior == pytest.approx(told, rel=0.1)
+    index = build_incidence(find_observations(frame), SETTINGS)
+    a, b, used = propose(index)
+    partners, note = expected_partners(index, weigh(index, a, b), used)
+    assert partners == pytest.approx(told, rel=0.1)
+    assert ("estimated" in note) == bool(pairs)
 
 
 def test_ties_that_accounts_name_do_not_teach() -> None:

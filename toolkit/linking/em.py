@@ -26,7 +26,16 @@ from toolkit.linking.incidence import Incidence
 from toolkit.linking.score import Shared, chance, per_kind_numbers
 from toolkit.settings import KINDS, PRIOR_PARTNERS, Kind
 
-__all__ = ["DERIVED", "Agreements", "Mixture", "Rates", "count_rest", "estimate_rates", "fit_mixture"]
+__all__ = [
+    "DERIVED",
+    "Agreements",
+    "Mixture",
+    "Rates",
+    "count_rest",
+    "estimate_rates",
+    "expected_partners",
+    "fit_mixture",
+]
 
 DERIVED = frozenset({"cluster", "co_membership", "ring"})
 """Kinds made from earlier links: they rank, they never teach."""
@@ -231,6 +240,44 @@ def estimate_rates(
         else:
             found[kind.name] = float(mixture.m[code, 1])
     return Rates(mixture.lam, found, mixture.iterations, mixture.matches, kept)
+
+
+def expected_partners(index: Incidence, shared: Shared, used: BoolArray) -> tuple[float, str]:
+    """Estimate how many others an account belongs together with: the prior of every pair, and a line that says so.
+
+    Parameters
+    ----------
+    index, shared, used
+        As for :func:`estimate_rates`.
+
+    Returns
+    -------
+    partners : float
+        The estimate, or :data:`toolkit.settings.PRIOR_PARTNERS` where the data cannot tell.
+    note : str
+
+    Notes
+    -----
+    Measured on SYNTHETIC ``std`` worlds: 9.5 and 9.7 where the truth is 9.7. Families whose rings share little pairwise
+    read .4 to .9 where the truth is 3 to 10: what agrees nowhere is not seen, and ends as a prior that is too careful.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from toolkit.linking.incidence import build_incidence
+    >>> from toolkit.linking.observations import find_observations
+    >>> from toolkit.linking.score import propose, weigh
+    >>> frame = pl.DataFrame({"account_id": ["a", "b"], "device": ["d1", "d1"], "card": ["x", "x"]})
+    >>> index = build_incidence(find_observations(frame))
+    >>> a, b, used = propose(index)
+    >>> expected_partners(index, weigh(index, a, b), used)[0]
+    2.0
+    """
+    rates = estimate_rates(index, shared, used)
+    if "lam" in rates.kept:
+        return PRIOR_PARTNERS, f"prior: {PRIOR_PARTNERS:g} partners per account, the default; {rates.kept['lam']}"
+    partners = rates.lam * max(1, index.n_accounts - 1)
+    return partners, f"prior: {partners:.2g} partners per account, estimated from what pairs agree on"
 
 
 def fit_mixture(

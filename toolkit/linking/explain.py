@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,9 @@ from toolkit.model.tables import Links, conform
 from toolkit.settings import KINDS, SATURATION, Kind
 
 __all__ = ["LinkExplanation", "explain_link"]
+
+SURE = 1e-6
+"""From here to certainty, what rounding left of a probability no longer tells its prior."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,8 @@ def explain_link(
     account_a, account_b : str
         The two accounts, in either order.
     n_accounts : int, optional
-        Accounts in the data; adds the prior as the first step of the waterfall.
+        Accounts in the data; adds the prior as the first step of the waterfall. It is read off the links' own
+        probabilities; where all of them are certain, it is that of the usual partners.
     kinds : mapping of str to Kind
         The settings that the links were made with: they say which values depend on which. A value of a kind that is
         not among them counts in full, and the step *dependence* makes up for it.
@@ -97,8 +102,20 @@ def explain_link(
     said += [_one_value(item) for item in link["evidence"]]
     said.append(f"Together {link['bits']:.1f} bits, dependent evidence counted once.")
     said.append(f"Innocent reading: {link['innocent_explanation']}.")
-    prior = None if n_accounts is None else prior_bits(n_accounts)
+    prior = None if n_accounts is None else _prior_of(links, n_accounts)
     return LinkExplanation(tuple(said), _steps(link["evidence"], prior, link["bits"], kinds))
+
+
+def _prior_of(links: pl.DataFrame, n_accounts: int) -> float:
+    """The prior that all links of a table have in common: of the least certain one, where rounding takes least."""
+    told = (
+        links.filter(pl.col("probability") < 1 - SURE)
+        .sort((pl.col("probability") - 0.5).abs(), maintain_order=True)
+        .head(1)
+    )
+    for bits, p in told.select("bits", "probability").iter_rows():
+        return math.log2(p / (1 - p)) - float(bits)
+    return prior_bits(n_accounts)
 
 
 def _one_value(item: dict[str, object]) -> str:

@@ -8,10 +8,11 @@ import numpy as np
 import polars as pl
 
 from toolkit.linking.arrays import BoolArray, FloatArray
+from toolkit.linking.em import expected_partners
 from toolkit.linking.incidence import Incidence, build_incidence
 from toolkit.linking.score import bits_by_chance, corroborate, links_table, propose, value_bits, weigh
 from toolkit.model.tables import Hubs, conform
-from toolkit.settings import CHANCE_DRAWS, KINDS, MAX_PAIRS, PRIOR_PARTNERS, Kind
+from toolkit.settings import CHANCE_DRAWS, KINDS, MAX_PAIRS, Kind
 
 __all__ = ["find_hubs", "hubs_table", "link_with_hubs"]
 
@@ -56,7 +57,7 @@ def link_with_hubs(
     kinds: Mapping[str, Kind] = KINDS,
     min_probability: float = 0.01,
     max_pairs: int = MAX_PAIRS,
-    partners: float = PRIOR_PARTNERS,
+    partners: float | None = None,
     accounts: Sequence[str] | None = None,
     chance_draws: int = CHANCE_DRAWS,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -72,8 +73,10 @@ def link_with_hubs(
     """
     index = build_incidence(observations, kinds)
     a, b, used = propose(index, max_pairs)
-    shared, trust = corroborate(index, weigh(index, a, b))
+    plain = weigh(index, a, b)
+    shared, trust = corroborate(index, plain)
     chance = bits_by_chance(index, max_pairs, chance_draws)
+    partners = expected_partners(index, plain, used)[0] if partners is None else partners
     links = links_table(index, shared, chance, min_probability=min_probability, partners=partners, accounts=accounts)
     return links, hubs_table(index, used, trust)
 

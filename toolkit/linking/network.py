@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import polars as pl
 
 from toolkit.linking.clusters import ClusterSettings, cluster_index
+from toolkit.linking.em import expected_partners
 from toolkit.linking.hubs import hubs_table
 from toolkit.linking.incidence import build_incidence
 from toolkit.linking.regimes import describe_inferred
 from toolkit.linking.score import corroborate, links_table, propose, weigh
-from toolkit.settings import KINDS, MAX_PAIRS, PRIOR_PARTNERS, Kind
+from toolkit.settings import KINDS, MAX_PAIRS, Kind
 
 __all__ = ["Network", "build_network"]
 
@@ -77,8 +78,9 @@ def build_network(
     chance = dials.chance(index) if dials.chance_draws else None
     say("weighed, and against shuffled data; clustering")
     shared, trust = corroborate(index, plain)
+    partners, prior = expected_partners(index, plain, used)
     links = links_table(
-        index, shared, chance.bits if chance else [], min_probability=min_probability, partners=PRIOR_PARTNERS
+        index, shared, chance.bits if chance else [], min_probability=min_probability, partners=partners
     )
     members, clusters = cluster_index(index, plain, chance, dials)
-    return Network(links, members, clusters, hubs_table(index, used, trust), describe_inferred(index))
+    return Network(links, members, clusters, hubs_table(index, used, trust), [prior, *describe_inferred(index)])

@@ -284,7 +284,7 @@ def link_accounts(
     kinds: Mapping[str, Kind] = KINDS,
     min_probability: float = 0.01,
     max_pairs: int = MAX_PAIRS,
-    partners: float = PRIOR_PARTNERS,
+    partners: float | None = None,
     accounts: Sequence[str] | None = None,
     chance_draws: int = CHANCE_DRAWS,
 ) -> pl.DataFrame:
@@ -300,8 +300,9 @@ def link_accounts(
         Links below it are not returned.
     max_pairs : int
         Candidate pairs examined at most, rarest values first; the rest is in the hub table.
-    partners : float
-        Expected linked partners per account: the prior.
+    partners : float, optional
+        Expected linked partners per account: the prior. By default as :func:`toolkit.linking.em.expected_partners`
+        estimates it.
     accounts : sequence of str, optional
         Only links among these are returned; everything is judged over everybody.
     chance_draws : int
@@ -327,10 +328,14 @@ def link_accounts(
     >>> link_accounts(find_observations(frame)).select("account_a", "account_b", "level", "families").rows()
     [('a', 'b', 'L2', ['dev', 'pay'])]
     """
+    from toolkit.linking.em import expected_partners  # which builds on this module
+
     index = build_incidence(observations, kinds)
-    a, b, _ = propose(index, max_pairs)
-    shared, _ = corroborate(index, weigh(index, a, b))
+    a, b, used = propose(index, max_pairs)
+    plain = weigh(index, a, b)
+    shared, _ = corroborate(index, plain)
     chance = bits_by_chance(index, max_pairs, chance_draws)
+    partners = expected_partners(index, plain, used)[0] if partners is None else partners
     return links_table(index, shared, chance, min_probability=min_probability, partners=partners, accounts=accounts)
 
 
