@@ -50,12 +50,15 @@ def main() -> None:
             of = {"family": family, "world": world}
             score = score_members(network.members, truth)
             pairs = score_links(network.links.filter(pl.col("level") >= "L2"), truth)
+            rings_only = network.clusters.filter(pl.col("reading") == "ring")
+            called = score_members(network.members.join(rings_only, on="cluster_id", how="semi"), truth)
             strong = network.members.filter(pl.col("band").is_in(STRONG)).join(name_innocents(truth), on="account_id")
             runs.append(
                 {
                     **of, "B3 P": score.b3_precision, "B3 R": score.b3_recall, "cluster pair P": score.pair_precision,
                     "cluster pair R": score.pair_recall, "link P": pairs.precision, "link R": pairs.recall,
-                    "innocents in rings": score.innocents_in_rings, "innocents banded": strong.height,
+                    "innocents in rings": score.innocents_in_rings, "... read as ring": called.innocents_in_rings,
+                    "innocents banded": strong.height,
                     "ring FDR": network.clusters["ring_fdr"].max(), "seconds": took,
                 }
             )  # fmt: skip
@@ -97,7 +100,7 @@ def report(
         tbl_hide_column_data_types=True, tbl_hide_dataframe_shape=True,
     )  # fmt: skip
     figures = [name for name in runs.columns if name not in ("family", "world")]
-    worse_high = {"innocents in rings", "innocents banded", "ring FDR", "seconds"}
+    worse_high = {"innocents in rings", "... read as ring", "innocents banded", "ring FDR", "seconds"}
     print("\nMean over worlds")
     print(runs.group_by("family", maintain_order=True).agg(pl.col(figures).mean()))
     print("\nWorst world")
