@@ -19,6 +19,7 @@ from toolkit.errors import ContractError, nearest
 
 __all__ = [
     "BANDS",
+    "CONFIDENCES",
     "EVIDENCE",
     "LEVELS",
     "UTC",
@@ -36,6 +37,7 @@ __all__ = [
     "Quarantine",
     "Sessions",
     "TimeFlag",
+    "TimelineFindings",
     "conform",
     "empty",
 ]
@@ -45,6 +47,7 @@ LEVELS = ("L0", "L1", "L2", "L3", "L4")
 BANDS = ("confirmed", "probable", "possible", "weak")
 ROLES = ("member", "candidate", "victim")
 STRUCTURES = ("ring", "household", "organisation", "reseller", "occasion")
+CONFIDENCES = ("high", "moderate", "low", "unknown")
 PRECISIONS = ("us", "ms", "s", "min", "day")
 
 
@@ -261,6 +264,31 @@ class Quality(dy.Schema):
     n = dy.Int64(min=0)
     severity = dy.String(check={"known": lambda c: c.is_in(["high", "medium", "low"])})
     how_found = dy.String()
+
+
+class TimelineFindings(dy.Schema):
+    """What was found in a timeline: a row is a claim with its evidence. Order: start_at, account_id, kind, end_at.
+
+    ``account_id`` is empty where the claim is of a source or a group. ``score`` is what the kind's function says it is.
+    ``confidence`` is *unknown* where a silent source hides the answer. ``evidence_ids``: event ids in order of time,
+    the first and the last of them where there are many. ``params``: what was asked, as JSON, to run it again. Columns
+    of the kind's own may follow.
+    """
+
+    kind = _id()
+    account_id = dy.String()
+    start_at = _at()
+    end_at = _at()
+    score = dy.Float64()
+    confidence = dy.String(check={"known": lambda c: c.is_in(CONFIDENCES)})
+    evidence_ids = dy.List(dy.String())
+    params = _id()
+    why = _id()
+
+    @dy.rule()
+    def runs_forward(cls) -> pl.Expr:
+        """Intervals run forward."""
+        return pl.col("start_at") <= pl.col("end_at")
 
 
 class Ledger(dy.Schema):
