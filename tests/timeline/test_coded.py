@@ -23,7 +23,10 @@ def test_it_is_a_stable_sort_by_account_and_time(rows: list[tuple[str, int]]) ->
     assert found.at.tolist() == [rows[i][1] for i in wanted]
     assert [found.names[int(c)] for c in found.code] == [rows[i][0] for i in wanted]
     before = [None, *wanted][: len(wanted)]
-    gaps = [-1 if b is None or rows[b][0] != rows[i][0] else rows[i][1] - rows[b][1] for b, i in zip(before, wanted, strict=True)]
+    gaps = [
+        -1 if b is None or rows[b][0] != rows[i][0] else rows[i][1] - rows[b][1]
+        for b, i in zip(before, wanted, strict=True)
+    ]
     assert found.gap.tolist() == gaps
 
 
