@@ -71,9 +71,7 @@ def test_a_planted_burst_is_found_and_nothing_else(make_events: Make, method: st
     assert found["account_id"].to_list() == ["a"]
     took = (found["end_at"] - found["start_at"]).dt.total_seconds().item()
     assert 39 <= found["n"].item() - 1 <= 42
-    assert (
-        38 <= took <= {"kleinberg": 2 * HOUR, "scan": 120}[method]
-    )  # near neighbours come in
+    assert 38 <= took <= {"kleinberg": 2 * HOUR, "scan": 120}[method]  # near neighbours come in
     assert found["evidence_ids"].list.len().item() == 20
     assert found["confidence"].item() == "high"
 
