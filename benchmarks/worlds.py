@@ -13,15 +13,17 @@ from typing import TypeVar
 import polars as pl
 
 import toolkit as tk
+from toolkit.errors import InputError, visible
 from toolkit.linking.incidence import Incidence, build_incidence
 from toolkit.sources.dataset import Dataset
 from toolkit.sources.samples import FAMILIES, write_family, write_sample
+from toolkit.sources.samples.families import ABOUT
 from toolkit.sources.samples.score import read_truth
 
 __all__ = ["LOOKED_AT", "World", "find_world", "open_world", "run_all"]
 
 LOOKED_AT = ("std", *(family for family in FAMILIES if family != "holdout"))
-"""Families that were there while the method was made; ``holdout`` was not looked at."""
+"""Families that were looked at while the method was made (``blend`` at last, as the first holdout); not ``holdout``."""
 
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
@@ -46,6 +48,9 @@ def find_world(cache: Path, family: str, world: int, **knobs: float) -> Path:
             write_family(folder, family, "std", world)
         else:
             write_sample(folder, family, world, **turned)
+    if family in FAMILIES and ABOUT[family] not in (folder / "README.md").read_text("utf-8"):
+        # The first holdout is called blend now: its worlds, kept under the old name, would be scored for the new one's.
+        raise InputError(f"{visible(folder)} was made when {family!r} was the name of another family: delete it")
     return folder
 
 

@@ -59,7 +59,7 @@ def sample(name: str, out: Path, size: str | None, seed: int) -> None:
     """Write a SYNTHETIC world.
 
     NAME is its size (tiny, std, large; with --size it is only a name), or a family of worlds of another structure:
-    pools, chains, crews, adaptive, tinies, undeclared, holdout.
+    pools, chains, crews, adaptive, tinies, undeclared, blend, holdout.
     """
     from toolkit.errors import UnknownNameError
     from toolkit.sources.samples import FAMILIES, write_family, write_sample

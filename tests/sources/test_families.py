@@ -237,6 +237,50 @@ def test_undeclared_kinds_are_nobodys(tmp_path):
     assert set(KINDS) & set(data.events.columns) == {"ip"}
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_each_holdout_ring_can_be_found(seed):
+    """But for a few at the limit: nearly every member shares two values that are mostly the ring's, and all connect."""
+    world = generate_family("holdout", "std", seed)
+    members = world.truth["membership"].filter(pl.col("role") == "member").select("account_id", "ring")
+    shown = [
+        table.select(account_id="member", value=column).drop_nulls()
+        for table in world.tables.values()
+        for column in set(table.columns) - {"entry", "member", "at", "client", "mail_host", "bank", "invite"}
+    ]
+    held = pl.concat(shown).unique().join(members, on="account_id", how="left", maintain_order="left")
+    ours, all_of = pl.len().over("value", "ring"), pl.len().over("value")
+    telling = held.filter(ours > 1, 2 * ours > all_of, pl.col("ring").is_not_null()).sort("value", "account_id")
+    limits = world.truth["actors"].filter(pl.col("difficulty") == 5)["ring"].to_list()
+    assert 1 <= len(limits) <= 3
+    for ring in set(rings_of(world)) - set(limits):
+        of_ring = telling.filter(pl.col("ring") == ring)
+        n = members.filter(pl.col("ring") == ring).height
+        twice = of_ring.group_by("account_id").len().filter(pl.col("len") > 1)
+        assert twice.height >= 0.93 * n, ring
+        hands = of_ring.group_by("value", maintain_order=True).agg("account_id")["account_id"].to_list()
+        steps = {(first, other): 1 for first, *others in hands for other in others}
+        assert largest_share(n, steps) >= 0.95, ring
+
+
+def test_holdout_rings_are_of_all_sizes(worlds):
+    """Fourteen rings from three to some 250 accounts, beside honest people who share as much, and lies."""
+    sizes = name_operators(worlds["holdout"].truth).group_by("actor_id").len()["len"]
+    assert (sizes.len(), sizes.min()) == (14, 3)
+    assert 200 <= sizes.max() <= 260
+    honest = set(worlds["holdout"].truth["groups"]["kind"])
+    assert {"household", "org", "lab", "campus", "reseller", "kiosk", "friends"} <= honest
+    lies = set(worlds["holdout"].truth["poison"]["why"])
+    assert {"placeholder_payer", "public_mailbox", "public_number", "cloned_image", "stolen_card_of_customer"} <= lies
+
+
+def test_blend_is_the_first_holdout(worlds):
+    """Figures that were published under its first name hold: the name went, the worlds stayed."""
+    table = worlds["blend"].tables["registrations"]
+    assert rings_of(worlds["blend"])[0] == "H101"
+    said = "".join(table["uid"].sort()) + "".join(table["reg_ip"].drop_nulls().sort())
+    assert hashlib.sha256(said.encode()).hexdigest()[:16] == "bf8f87a8a6efd951"
+
+
 @pytest.mark.parametrize(
     ("call", "error"),
     [(("poools",), UnknownNameError), (("pools", "large"), InputError), (("pools", "tiny", -1), InputError)],

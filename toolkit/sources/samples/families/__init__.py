@@ -10,18 +10,20 @@ from __future__ import annotations
 from typing import Final
 
 from toolkit.errors import InputError, UnknownNameError, visible
-from toolkit.sources.samples.families import adaptive, chains, crews, holdout, pools, tinies, undeclared
+from toolkit.sources.samples.families import adaptive, blend, chains, crews, holdout, pools, tinies, undeclared
 from toolkit.sources.samples.families.build import FamilyWorld, build_family
 from toolkit.sources.samples.families.describe import describe_family
 from toolkit.sources.samples.plan import MAX_SEED
 
-__all__ = ["FAMILIES", "FamilyWorld", "describe_family", "generate_family"]
+__all__ = ["ABOUT", "FAMILIES", "FamilyWorld", "describe_family", "generate_family"]
 
 _FAMILIES: Final = {
-    module.FAMILY.name: module.FAMILY for module in (pools, chains, crews, adaptive, tinies, undeclared, holdout)
+    module.FAMILY.name: module.FAMILY for module in (pools, chains, crews, adaptive, tinies, undeclared, blend, holdout)
 }
 FAMILIES: Final[tuple[str, ...]] = tuple(_FAMILIES)
 """The names of the families."""
+ABOUT: Final[dict[str, str]] = {name: family.about for name, family in _FAMILIES.items()}
+"""What each is about, as the README of its worlds says."""
 
 
 def generate_family(name: str, size: str = "std", seed: int = 0) -> FamilyWorld:

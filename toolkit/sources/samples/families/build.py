@@ -90,11 +90,12 @@ class Family:
     ground: Ground = field(default_factory=Ground)
     books: tuple[Book, ...] = BOOKS
     kinds: dict[str, str] = field(default_factory=dict)  # what this company calls a kind
+    streams: str = ""  # the name its random numbers are drawn under, where that is another
 
 
 def build_family(family: Family, size: str, seed: int) -> FamilyWorld:
     """Make one world of a family."""
-    town = lay_ground(family.ground, family.name, size, seed)
+    town = lay_ground(family.ground, family.streams or family.name, size, seed)
     crowd = populate(town)
     crowd = stack_parts([crowd, furnish(town, crowd)])
     rings = list(family.plant(town, Muster(town, family.letter), crowd))

@@ -1,7 +1,8 @@
 """The family that stays shut: nobody who works on a method reads this file or looks at its results before the end.
 
-Its rings and its ground are meant to be unlike all of the others: other kinds, other shapes, shapes mixed inside one
-ring, assets that change hands between rings, bought accounts, much chaff, a short window and careless logging.
+Many trades in one town, each with a way of sharing of its own; some stay apart in all but two kinds, some meet only
+over time. The town has internet cafés, student projects and help desks, whose honest people share as much. Most rings
+can be found by a careful reader of the tables; those of difficulty 5 are at the limit of what can be.
 """
 
 from __future__ import annotations
@@ -14,267 +15,266 @@ import polars as pl
 from toolkit.sources.samples.chance import Ints, Rng
 from toolkit.sources.samples.families.books import Book
 from toolkit.sources.samples.families.build import Family
-from toolkit.sources.samples.families.ground import Ground, Town, pick_some
-from toolkit.sources.samples.families.part import Part, hold
-from toolkit.sources.samples.families.ring import Muster, Ring, draw_hands
+from toolkit.sources.samples.families.ground import TINY_SHARE, Ground, Town, pick_some
+from toolkit.sources.samples.families.part import Part, hold, join_group
+from toolkit.sources.samples.families.ring import Muster, Ring, draw_blocks, draw_hands
 from toolkit.sources.samples.plan import DAY
 
 _WEEK = 7 * DAY
-_LOST = 0.15  # of all cells
-_KINDS = {
-    "device": "cookie",
-    "phone": "email_stem",
-    "browser_fp": "tls_fp",
-    "prompt_template": "object",
-    "referral": "url",
-}
+_CAFE = 6_500  # bundle numbers
+# Honest groups: what they may have in common, how many of them do, and how many of their people use it.
+_IN_COMMON = (
+    ("household", "email", 0.3, 0.8), ("household", "payer", 0.3, 0.8), ("org", "email", 0.5, 0.5),
+    ("org", "payer", 0.4, 0.4), ("org", "url", 0.4, 0.3), ("agency", "url", 1.0, 0.7), ("reseller", "payer", 1.0, 0.6),
+    ("friends", "url", 0.8, 0.9), ("friends", "api_key", 0.7, 0.7), ("friends", "device", 0.4, 0.6),
+)  # fmt: skip
 
 
-def _book(name: str, columns: dict[str, str], pins: tuple[str, ...], again: float, extra: float = 0.0) -> Book:
-    lost = dict.fromkeys(columns, _LOST)
-    return Book(
-        name, columns, pins, again, extra, account="uid", time="seen_at", row_id="row_id", missing=lost, doubled=0.01
-    )
+def _book(name: str, columns: dict[str, str], again: float, extra: float = 0.0, *, once: bool = False) -> Book:
+    """A table of this company; a cell in twenty is empty."""
+    pins = tuple(kind for kind in columns.values() if kind not in ("card_bin", "user_agent"))
+    key, lost = "member" if once else "entry", dict.fromkeys(columns, 0.05)
+    return Book(name, columns, pins, again, extra, once, account="member", time="at", row_id=key, missing=lost)
 
 
+_JOIN = {"from_ip": "ip", "recovery": "email", "msisdn": "phone", "mail_host": "email_domain", "invite": "referral"}
 _BOOKS = (
-    Book(
-        "registrations",
-        {"reg_ip": "ip", "stem": "email_stem", "landing": "url", "sim": "sim_slot"},
-        once=True,
-        account="uid",
-        time="registered_at",
-        row_id="uid",
-        missing=dict.fromkeys(("reg_ip", "stem", "landing", "sim"), _LOST),
-    ),
-    _book(
-        "visits", {"remote": "ip", "ck": "cookie", "ja": "tls_fp", "agent": "user_agent"}, ("ip", "cookie"), 0.6, 1.0
-    ),
-    _book("top_ups", {"instrument": "card", "bank": "card_bin"}, ("card",), 0.8),
-    _book("payouts", {"payee": "counterparty"}, ("counterparty",), 1.0),
-    _book("uploads", {"digest": "object"}, ("object",), 0.8),
+    _book("joins", _JOIN, 0.0, once=True),
+    _book("visits", {"ip": "ip", "install": "device", "canvas": "browser_fp", "client": "user_agent"}, 0.3, 0.6),
+    _book("recoveries", {"mailbox": "email", "number": "phone"}, 0.2),
+    _book("bills", {"method": "card", "bank": "card_bin", "payer": "payer"}, 0.5),
+    _book("seats", {"team": "org"}, 0.3),
+    _book("calls", {"key": "api_key", "endpoint": "url"}, 0.8),
+    _book("saved", {"script": "prompt_template"}, 0.5),
 )
 
 
 def _plant(town: Town, muster: Muster, crowd: Part) -> Iterator[Part]:
-    yield _earn_and_phone(town, crowd)
-    market = _open_market(town)
-    farm = town.mint(town.stream("seller"), "device", 9)
+    yield from _live_here(town, crowd)
     plans: tuple[tuple[int, Callable[[Ring], None], int], ...] = (
-        (4, _one_flat, 3),
-        (5, _one_flat, 4),
-        (9, _split_earnings, 4),
-        (14, _in_cells, 3),
-        (21, lambda ring: _rent(ring, market), 4),
-        (26, lambda ring: _buy_aged(ring, farm), 4),
-        (31, _in_cells, 4),
-        (36, lambda ring: _rent(ring, market), 4),
-        (48, _split_earnings, 4),
-        (57, lambda ring: _rent(ring, market), 5),
-        (70, _hide_in_chaff, 4),
-        (88, lambda ring: _buy_aged(ring, farm), 4),
-        (120, _in_cells, 4),
-        (220, _all_at_once, 4),
-    )
-    chosen = plans[1:13:3] if town.small else plans
-    for usual, shape, difficulty in chosen:
-        ring = muster.call(usual if usual < 6 else muster.size(usual), "blend", difficulty)
+        (3, _replace, 3), (5, _sublet_seats, 4), (9, _work_in_shifts, 3), (14, _stay_in_crowds, 5),
+        (20, _rack_handsets, 3), (28, _resell_keys, 4), (37, _replace, 4), (49, _wear_profiles, 4),
+        (58, _sublet_seats, 4), (66, _stay_in_crowds, 5), (77, _sponsor, 4), (96, _sell_accounts, 4),
+        (118, _handle_personas, 4), (240, _come_in_waves, 4),
+    )  # fmt: skip
+    for usual, shape, difficulty in plans[1::3] if town.small else plans:
+        ring = muster.call(usual if usual < 6 else muster.size(usual), "trade", difficulty)
         shape(ring)
         yield ring.finish()
 
 
-def _earn_and_phone(town: Town, crowd: Part) -> Part:
-    """Honest earnings and SIMs: a payee of one's own, a popular one, or the household's; few SIMs are shared."""
-    rng, acct = town.stream("earnings"), crowd.cast["acct"].to_numpy()
-    n = len(acct)
-    earners, popular, dialled = (pick_some(rng, n, share) for share in (0.22, 0.06, 0.6))
-    homes = crowd.groups.filter(pl.col("kind") == "household")
-    couples = homes.filter(pl.col("acct").is_in(acct[pick_some(rng, n, 0.2)].tolist()))
-    mine = town.mint(rng, "counterparty", homes["group"].n_unique())
-    place = couples["group"].rank("dense").cast(pl.Int64).to_numpy() - 1
+def _live_here(town: Town, crowd: Part) -> Iterator[Part]:
+    """Honest mailboxes, payers, endpoints and seats; project teams, and cafés where strangers sit."""
+    rng, acct, few = town.stream("habits"), crowd.cast["acct"].to_numpy(), TINY_SHARE if town.small else 1.0
+    team = draw_blocks(rng, round(270 * few), 3, 6)
+    projects = join_group(rng.choice(acct, len(team), replace=False), [f"friends/{t}" for t in team], "friends")
+    yield from (_open_cafe(town, rng, acct, number) for number in range(round(14 * few)))
+    held = []
+    for kind, own, common, values, why in (
+        ("email", 0.75, 0.03, _public(town, "email"), {"why": "public_mailbox"}),
+        ("payer", 0.35, 0.03, _public(town, "payer"), {}),
+        ("payer", 0.0, 0.03, _public(town, "payer", 1), {"why": "placeholder_payer"}),
+        ("url", 0.08, 0.1, town.mint(rng, "url", 14), {}),
+        ("ip", 0.0, 0.03, town.hosting, {}),
+        ("prompt_template", 0.0, 0.06, _public(town, "prompt_template"), {}),
+    ):
+        mine, others = acct[pick_some(rng, len(acct), own)], acct[pick_some(rng, len(acct), common)]
+        held.append(hold(mine, kind, town.mint(rng, kind, len(mine))))
+        held.append(hold(others, kind, town.draw_hub(rng, values, len(others), 0.6), **why))
+    for sort, kind, odds, joins in _IN_COMMON:
+        ours = pl.concat([crowd.groups, projects]).filter(pl.col("kind") == sort)
+        place = ours["group"].rank("dense").cast(pl.Int64).to_numpy() - 1
+        kept = (rng.random(int(place.max()) + 1) < odds)[place] & (rng.random(len(place)) < joins)
+        values = town.mint(rng, kind, int(place.max()) + 1)
+        held.append(hold(ours["acct"].to_numpy()[kept], kind, values.gather(place[kept])))
+    yield Part(holdings=pl.concat(held), groups=projects)
+
+
+def _public(town: Town, kind: str, n: int = 16) -> pl.Series:
+    """What anybody may use: open mailboxes, a payment processor's merchants (alone: its guest), scripts for sale."""
+    return town.mint(town.stream("public", kind, str(n)), kind, n)
+
+
+def _open_cafe(town: Town, rng: Rng, acct: Ints, number: int) -> Part:
+    who = rng.choice(acct, int(rng.integers(15, 45)), replace=False)
+    machines, place = town.mint(rng, "device", int(rng.integers(3, 6))), _CAFE + number
     held = [
-        hold(acct[earners], "counterparty", town.mint(rng, "counterparty", len(earners))),
-        hold(acct[popular], "counterparty", town.draw_hub(rng, town.mint(rng, "counterparty", 12), len(popular), 0.7)),
-        hold(couples["acct"], "counterparty", mine.gather(place)),
-        hold(
-            acct[dialled],
-            "sim_slot",
-            town.mint(rng, "sim_slot", n * 3 // 4).gather(rng.integers(0, n * 3 // 4, len(dialled))),
-        ),
+        hold(who, "ip", town.offices[len(town.offices) - 1 - number], bundle=place),
+        hold(who, "device", machines.gather(rng.integers(0, len(machines), len(who))), bundle=place, weight=0.6),
     ]
-    return Part(holdings=pl.concat(held))
+    return Part(holdings=pl.concat(held), groups=join_group(who, f"kiosk/cafe-{number}", "kiosk"))
 
 
-def _open_market(town: Town) -> dict[str, pl.Series]:
-    """What one vendor rents out by the week; whoever pays has it, then somebody else."""
-    rng = town.stream("market")
-    return {
-        "ip": town.draw_hosting(rng, 24),
-        "device": town.mint(rng, "device", 30),
-        "card": town.mint(rng, "card", 24),
-    }
+def _start(ring: Ring, length: float, *without: str) -> None:
+    """Open the accounts over a share of the window and dress them; what they share is not also their own."""
+    first = float(ring.rng.uniform(0.0, 0.92 - length))
+    ring.open_between(first, first + length)
+    _wear(ring, *without)
 
 
-def _weeks(town: Town) -> Ints:
-    return np.arange(-1, town.ground.days // 7 + 1) * _WEEK
+def _wear(ring: Ring, *without: str) -> None:
+    """Clothes, mailboxes and payers as people have; a few use what rivals use too."""
+    ring.dress(*without)
+    for kind, own in (("email", 0.6), ("payer", 0.25)):
+        ring.own(kind, own if kind not in without else 0.15)
+        some = pick_some(ring.rng, ring.n, 0.08)
+        ring.give(some, kind, ring.town.draw_hub(ring.rng, _public(ring.town, kind), len(some)), weight=0.5)
 
 
-def _one_flat(ring: Ring) -> None:
-    """A handful, close together in one way for each pair."""
-    ring.open_between(*_stretch(ring, 0.3)).dress("device", "card")
-    ring.own("device", 0.7)
-    for pair in range(ring.n):
-        kind = ("device", "card", "counterparty")[pair % 3]
-        ring.give([pair, (pair + 1) % ring.n], kind, ring.mint(kind, 1)[0], weight=1.5)
-    _slip(ring)
+def _replace(ring: Ring) -> None:
+    """Seats of an office: the next account after a ban has the same mailbox; neighbours share machines."""
+    seats = max(round(ring.n / 7), 1)
+    seat, turn = np.arange(ring.n) % seats, np.arange(ring.n) // seats
+    span = 0.85 * ring.town.horizon / (int(turn.max()) + 1)
+    opened = ring.town.horizon * ring.rng.uniform(0, 0.1) + (turn + ring.rng.uniform(0, 0.3, ring.n)) * span
+    ring.open_accounts(opened.astype(np.int64), (opened + ring.rng.uniform(0.4, 0.65, ring.n) * span).astype(np.int64))
+    _wear(ring, "device", "card")
+    ring.give_by("email", seat, weight=1.5)
+    ring.give_by("device", seat // 2 * ring.n + turn // 3)
+    ring.give_by("payer", (seat + 1) // 2 * ring.n + turn // 2)
+    ring.own("device", 0.4)
 
 
-def _stretch(ring: Ring, length: float) -> tuple[float, float]:
-    first = float(ring.rng.uniform(0.0, 0.9 - length))
-    return first, first + length
+def _sublet_seats(ring: Ring) -> None:
+    """Team plans cut into seats: each account sits in two teams that overlap; some seats are let to honest people."""
+    _start(ring, 0.5, "card")
+    place, teams = np.arange(ring.n), ring.mint("org", ring.n)
+    for number in (place // 4, (place + 2) // 4 + ring.n // 2):
+        ring.give(place, "org", teams.gather(number))
+    ring.give_by("card", draw_blocks(ring.rng, ring.n, 2, 4))
+    ring.give_by("email", (place + 1) // 6, weight=0.5)
+    _let(ring, "org", teams.gather(place // 4), ring.n // 3)
 
 
-def _in_cells(ring: Ring) -> None:
-    """Cells of four to seven that know one another; between one cell and the next there is a single liaison."""
-    ring.open_between(*_stretch(ring, 0.5)).dress("card")
-    ring.own("card", 0.3)
-    cell = np.repeat(np.arange(ring.n), ring.rng.integers(4, 8, ring.n))[: ring.n]
-    cells = int(cell.max()) + 1
-    habit = ring.rng.integers(0, 3, cells)
-    for number in range(cells):
-        ours = np.flatnonzero(cell == number)
-        for kind in (("device", "card"), ("counterparty", "sim_slot"), ("card", "prompt_template"))[habit[number]]:
-            kept = ours[ring.rng.random(len(ours)) < 0.85]
-            ring.give(kept, kind, ring.mint(kind, 1)[0], weight=30.0 if kind == "sim_slot" else 1.5)
-    head = np.flatnonzero(np.diff(cell)) + 1  # the first of each cell answers to the last of the one before
-    for kind in ("counterparty", "device"):
-        values = ring.mint(kind, len(head))
-        ring.give(head, kind, values, weight=1.5)
-        ring.give(head - 1, kind, values, weight=1.5)
-    _slip(ring)
+def _let(ring: Ring, kind: str, values: pl.Series, n: int) -> None:
+    """Honest customers, who believe that they bought a licence."""
+    who = ring.rng.choice(ring.town.ground.people, n, replace=False)
+    ring.add(hold(who, kind, values.gather(ring.rng.integers(0, len(values), n))))
+    ring.touch(who, "bystander", int(np.median(ring.created)))
 
 
-def _rent(ring: Ring, market: dict[str, pl.Series]) -> None:
-    """Everything is rented by the week from the vendor of rivals; only where the money goes is the ring's own."""
-    ring.open_between(*_stretch(ring, 0.45)).dress("card", "device")
-    ring.own("device", 0.35)
-    for start in _weeks(ring.town).tolist():
+def _work_in_shifts(ring: Ring) -> None:
+    """A hall of writers: every week another desk, morning and evening; the text goes to the client's endpoint."""
+    _start(ring, 0.35, "device")
+    ring.own("device", 0.3)
+    desks = ring.mint("device", max(ring.n // 3, 2))
+    for start in range(0, ring.town.horizon, _WEEK):
         alive = np.flatnonzero((ring.created < start + _WEEK) & (ring.until > start))
-        if not len(alive):
-            continue
-        for kind, values in market.items():
-            lot = ring.rng.choice(len(values), 3 + ring.n // 16, replace=False)
-            who = alive[ring.rng.random(len(alive)) < 0.6]
-            rented = values.gather(lot[ring.rng.integers(0, len(lot), len(who))])
-            ring.give(who, kind, rented, since=start, until=start + _WEEK - 1)
-    _earn(ring, 3)
-    _slip(ring)
+        desk = ring.rng.permutation(len(alive)) % len(desks)
+        ring.give(alive, "device", desks.gather(desk), since=start, until=start + _WEEK - 1)
+    for kind in ("url", "prompt_template"):
+        ring.give_by(kind, ring.rng.permutation(draw_blocks(ring.rng, ring.n, 4, 6)))
 
 
-def _earn(ring: Ring, each: int) -> None:
-    """Payees are few, each for a handful of accounts, and every account has one or two."""
-    payees = ring.mint("counterparty", max(ring.n // each, 2))
-    who, what = draw_hands(ring.rng, ring.n, len(payees), 1, 2)
-    ring.give(who, "counterparty", payees.gather(what), weight=1.2)
+def _stay_in_crowds(ring: Ring) -> None:
+    """At the limit: tunnels, open mailboxes, merchants of many, bought scripts; a machine seldom comes twice."""
+    _start(ring, 0.6, "device", "card", "email", "payer", "phone")
+    town, rng, everyone = ring.town, ring.rng, np.arange(ring.n)
+    ring.give(everyone, "ip", town.draw_exits(rng, ring.n), weight=3.0)
+    for kind in ("email", "payer", "prompt_template"):
+        ring.give(everyone, kind, town.draw_hub(rng, _public(town, kind), ring.n, 0.4))
+    ring.own("device", 0.8)
+    for kind, share in (("device", 0.7), ("card", 0.4)):
+        some = rng.permutation(np.flatnonzero(rng.random(ring.n) < share))
+        ring.give(some, kind, ring.mint(kind, len(some) // 3 + 1).gather(np.arange(len(some)) // 3))
 
 
-def _split_earnings(ring: Ring) -> None:
-    """Money and papers: payees and files in common, machines never."""
-    ring.open_between(*_stretch(ring, 0.6)).dress("prompt_template")
-    _earn(ring, 2)
-    files = ring.mint("prompt_template", 4 + ring.n // 3)
-    who, what = draw_hands(ring.rng, ring.n, len(files), 2, 4)
-    ring.give(who, "prompt_template", files.gather(what))
-    _slip(ring)
+def _rack_handsets(ring: Ring) -> None:
+    """A farm: one bank of SIMs to a rack of handsets, one payer to a column across the racks."""
+    _start(ring, 0.3, "phone")
+    wide = max(round(ring.n**0.5), 2)
+    ring.give_by("phone", np.minimum(np.arange(ring.n) // wide, ring.n // wide - 1), weight=20.0)
+    ring.give_by("payer", np.arange(ring.n) % wide)
+    twice = np.flatnonzero(ring.rng.random(ring.n // 2) < 0.4) * 2
+    handsets = ring.mint("device", len(twice))
+    ring.give(twice, "device", handsets).give(twice + 1, "device", handsets)
 
 
-def _buy_aged(ring: Ring, farm: pl.Series) -> None:
-    """Old accounts of a seller who sells to rivals too: his machine was there first, the buyer's came much later."""
-    bought = ring.rng.random(ring.n) < 0.75
-    fresh = ring.town.horizon * ring.rng.uniform(0.1, 0.7, ring.n)
-    aged = -ring.rng.uniform(2 * DAY, 200 * DAY, ring.n)
-    sold = np.sort(fresh).astype(np.int64)
-    created = np.where(bought, aged, sold).astype(np.int64)
-    ring.open_accounts(created, np.minimum(sold + ring.rng.integers(6, 20, ring.n) * DAY, ring.town.horizon - 1))
-    ring.dress("device", "card")
-    old = np.flatnonzero(bought)
-    ring.give(
-        old, "device", farm.gather(ring.rng.integers(0, len(farm), len(old))), until=np.minimum(sold[old], 4 * DAY)
-    )
-    for kind, share, most in (("device", 0.5, 2), ("card", 0.6, 1), ("sim_slot", 0.4, 1)):
-        values = ring.mint(kind, max(round(ring.n * share), 2))
-        who, what = draw_hands(ring.rng, ring.n, len(values), 1, most)
-        ring.give(who, kind, values.gather(what), since=-DAY if kind == "sim_slot" else sold[who])
-    _earn(ring, 4)
-    _slip(ring)
+def _resell_keys(ring: Ring) -> None:
+    """Keys for sale: a server in front of each shelf, status pages for several; customers call the same keys."""
+    _start(ring, 0.45)
+    ring.give_by("ip", draw_blocks(ring.rng, ring.n, 5, 8), weight=1.5)
+    who, what = draw_hands(ring.rng, ring.n, max(ring.n // 4, 2), 1, 2)
+    ring.give(who, "url", ring.mint("url", ring.n).gather(what))
+    keys = ring.mint("api_key", ring.n // 3 + 1)
+    ring.give(np.arange(ring.n), "api_key", keys.gather(np.arange(ring.n) // 3))
+    _let(ring, "api_key", keys, ring.n)
 
 
-def _hide_in_chaff(ring: Ring) -> None:
-    """Each member also holds a dozen things of strangers: lent lines, files that go round, payees of anybody."""
-    ring.open_between(*_stretch(ring, 0.6)).dress("card")
-    town, rng = ring.town, ring.rng
-    crowd = np.repeat(np.arange(ring.n), rng.integers(6, 13, ring.n))
-    ring.give(crowd, "ip", town.draw_homes(rng, len(crowd)), weight=0.4)
-    readers = np.repeat(np.arange(ring.n), 3)
-    ring.give(readers, "prompt_template", town.draw_hub(rng, town.virals, len(readers), 0.4))
-    for kind, share in (("device", 0.45), ("card", 0.4)):
-        values = ring.mint(kind, round(ring.n * share))
-        who, what = draw_hands(rng, ring.n, len(values), 1, 2)
-        ring.give(who, kind, values.gather(what))
-    _earn(ring, 5)
-    _slip(ring)
+def _wear_profiles(ring: Ring) -> None:
+    """All is fresh but two: the profiles of a disguising browser, and rented servers."""
+    _start(ring, 0.4, "browser_fp", "card")
+    for _ in range(2):
+        ring.give_by("ip", ring.rng.permutation(draw_blocks(ring.rng, ring.n, 3, 6)), weight=0.8)
+    ring.give_by("browser_fp", ring.rng.permutation(draw_blocks(ring.rng, ring.n, 3, 5)))
 
 
-def _all_at_once(ring: Ring) -> None:
-    """A third in cells, a third on stocks, a third passing things on; thin seams between the thirds."""
-    ring.open_between(0.05, 0.85).dress("card")
-    thirds = np.array_split(ring.rng.permutation(ring.n), 3)
-    cells, stock, line = (np.sort(part) for part in thirds)
-    for start in range(0, len(cells), 5):
-        ours = cells[start : start + 5]
-        for kind in ("card", "counterparty"):
-            ring.give(ours, kind, ring.mint(kind, 1)[0])
-    for kind, share in (("device", 0.5), ("card", 0.6)):
-        values = ring.mint(kind, round(len(stock) * share))
-        who, what = draw_hands(ring.rng, len(stock), len(values), 1, 2)
-        ring.give(stock[who], kind, values.gather(what))
-    for kind in ("device", "counterparty"):
-        values = ring.mint(kind, len(line) - 1)
-        ring.give(line[:-1], kind, values, weight=1.3)
-        ring.give(line[1:], kind, values, weight=1.3)
-    seams = (
-        _pairs(ring.rng, cells, stock, 12)
-        + _pairs(ring.rng, stock, line, 12)
-        + _pairs(ring.rng, cells[::5], cells[2::5], 18)
-    )
-    for number, (a, b) in enumerate(seams):
-        kind = ("device", "card", "counterparty")[number % 3]
-        ring.give([a, b], kind, ring.mint(kind, 1)[0], weight=1.3)
-    _slip(ring)
+def _sponsor(ring: Ring) -> None:
+    """A close core; every other account has one sponsor's card and another's mailbox, and knows no more of the ring."""
+    _start(ring, 0.55, "card", "email")
+    rng, core = ring.rng, max(ring.n // 5, 3)
+    inner, rim = np.arange(core), np.arange(core, ring.n)
+    who, what = draw_hands(rng, core, max(core // 3, 2), 2, 2)
+    ring.give(who, "device", ring.mint("device", core).gather(what)).give(inner, "payer", ring.mint("payer", 1)[0])
+    first = rng.permutation(len(rim)) % core
+    second = (first + rng.integers(1, core, len(rim))) % core
+    for kind, sponsor in (("card", first), ("email", second)):
+        values = ring.mint(kind, core)
+        ring.give(inner, kind, values)
+        ring.give(rim, kind, values.gather(sponsor))
 
 
-def _pairs(rng: Rng, left: Ints, right: Ints, n: int) -> list[tuple[int, int]]:
-    return list(zip(rng.choice(left, n).tolist(), rng.choice(right, n).tolist(), strict=True))
+def _sell_accounts(ring: Ring) -> None:
+    """A shop: opened in batches on one machine, warmed in other company with one card, then sold and left alone."""
+    batch = draw_blocks(ring.rng, ring.n, 3, 9)
+    day = np.sort(ring.rng.uniform(0.05, 0.75, int(batch.max()) + 1))[batch]
+    opened = (day * ring.town.horizon + ring.rng.uniform(0, DAY, ring.n)).astype(np.int64)
+    ring.open_accounts(opened, opened + ring.rng.integers(9, 20, ring.n) * DAY)
+    _wear(ring, "card")
+    ring.give_by("device", batch, until=opened + 2 * DAY)
+    warm = np.empty(ring.n, dtype=np.int64)  # with some of the batches before and after
+    warm[np.argsort(np.arange(ring.n) + ring.rng.uniform(0, 18, ring.n))] = draw_blocks(ring.rng, ring.n, 4, 12)
+    for kind in ("card", "ip"):
+        ring.give_by(kind, warm, since=opened + DAY, until=opened + 8 * DAY)
 
 
-def _slip(ring: Ring) -> None:
-    """The mistakes: a file uploaded twice, one evening from the same line."""
-    few = ring.rng.choice(ring.n, min(2 + ring.n // 15, ring.n), replace=False)
-    ring.give(few, "ip", ring.town.draw_homes(ring.rng, 1)[0], weight=0.3)
-    ring.give(few[:2], "prompt_template", ring.mint("prompt_template", 1)[0], weight=0.5)
+def _handle_personas(ring: Ring) -> None:
+    """Romance: a handler's personas have one mailbox, a supervisor's handlers one payer; the scripts are bought."""
+    _start(ring, 0.5, "email")
+    handler = draw_blocks(ring.rng, ring.n, 6, 9)
+    ring.give_by("email", handler, weight=2.0)
+    ring.give_by("payer", handler // 4)
+    bought = ring.town.draw_hub(ring.rng, _public(ring.town, "prompt_template"), ring.n, 0.5)
+    ring.give(np.arange(ring.n), "prompt_template", bought)
+    heads = np.flatnonzero(np.diff(handler, prepend=-1))
+    ring.give(heads, "device", ring.mint("device", ring.n).gather(handler[heads] // 4))
+    ring.give(heads, "url", ring.mint("url", 1)[0])
+
+
+def _come_in_waves(ring: Ring) -> None:
+    """Free tiers by the hundred: each week's accounts on that week's machines and SIMs, with some of the last one's."""
+    _start(ring, 0.75, "device", "phone")
+    week = (ring.created - ring.created.min()) // _WEEK
+    deep = max(ring.n // (4 * (int(week.max()) + 1)), 3)
+    for kind, times, late in (("device", 2, 0.3), ("phone", 1, 0.1)):
+        values = ring.mint(kind, deep * (int(week.max()) + 1))
+        for _ in range(times):
+            of = np.maximum(week - (ring.rng.random(ring.n) < late), 0)
+            ring.give(np.arange(ring.n), kind, values.gather(of * deep + ring.rng.integers(0, deep, ring.n)))
+    ring.own("device", 0.5)
 
 
 FAMILY = Family(
     name="holdout",
-    about="The family that stays shut until the end.",
-    letter="H",
+    about="Rings of many trades, each with its own way of sharing, in a town of cafés, projects and help desks.",
+    letter="Y",
     plant=_plant,
     ground=Ground(
-        people=7_800, days=34, opens=95, old=0.55, stay=22.0, households=0.3, flats=0.06, tablet=0.25, family_card=0.4,
-        family_phone=0.0, lease_days=5.0, reuse=2.2, mobile=0.3, egresses=30, vpn=0.2, exits=160, phones=0.85,
-        fingerprints=60, agents=140, writers=0.45, virals=40, promos=16, promo_share=0.5, campuses=4, students=90,
-        orgs=48, staff=(2, 20), public_numbers=14, public_share=0.05, placeholders=0.02, clones=16, prefix="u",
+        people=7_300, days=75, opens=40, old=0.25, stay=45.0, households=0.24, flats=0.1, family_phone=0.1,
+        lease_days=21.0, mobile=0.6, egresses=12, vpn=0.08, exits=40, second_device=0.25, cards=0.3, phones=0.85,
+        fingerprints=900, agents=60, writers=0.25, campuses=3, students=110, orgs=34, staff=(3, 60), resellers=6,
+        agencies=5, hackathon=140, lab=60, public_share=0.05, placeholders=0.02, clones=30, stolen_cards=24, prefix="m",
     ),
     books=_BOOKS,
-    kinds=_KINDS,
+    streams="holdout/second",
 )  # fmt: skip

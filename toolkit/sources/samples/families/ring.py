@@ -102,6 +102,12 @@ class Ring:
         """The accounts at these places hold these values."""
         return self.add(hold(self.acct[np.asarray(who, dtype=np.int64)], kind, values, **more))
 
+    def give_by(self, kind: str, place: Ints, **more: Any) -> Ring:
+        """The accounts of one place hold one new value; servers, where the kind is ``ip``."""
+        n = int(place.max()) + 1
+        values = self.town.draw_hosting(self.rng, n) if kind == "ip" else self.mint(kind, n)
+        return self.give(np.arange(self.n), kind, values.gather(place), **more)
+
     def add(self, holdings: pl.DataFrame) -> Ring:
         """Holdings of any account."""
         self._holdings.append(holdings)
@@ -143,3 +149,16 @@ def draw_hands(rng: Rng, n: int, pool: int, low: int, high: int) -> tuple[Ints, 
     decks = np.concatenate([rng.permutation(pool) for _ in range(len(who) // pool + 2)])[: len(who)]
     pairs = np.unique(np.stack([who, decks]), axis=1)
     return pairs[0].astype(np.int64), pairs[1].astype(np.int64)
+
+
+def draw_blocks(rng: Rng, n: int, low: int, high: int) -> Ints:
+    """Each of ``n`` in a block of ``low`` to ``high``, one block after the other; the last takes in too small a rest.
+
+    Examples
+    --------
+    >>> draw_blocks(np.random.default_rng(0), 8, 3, 3).tolist()
+    [0, 0, 0, 1, 1, 1, 1, 1]
+    """
+    place = np.repeat(np.arange(n, dtype=np.int64), rng.integers(low, high + 1, n))[:n]
+    rest = place == place[-1]
+    return np.where(rest & (rest.sum() < low) & (place > 0), place - 1, place)
