@@ -71,7 +71,7 @@ def test_matches_are_those_of_a_plain_automaton(
             ["a", "a", "b", "a", "c"],
             {},
             [("match", 3), ("open", 1)],
-        ),  # from the second a; the third waits
+        ),  # the third waits
         ([0, 1, 2, 50, 51, 52], ["a", "b", "c", "a", "b", "c"], {}, [("match", 3), ("match", 3)]),
     ],
 )
