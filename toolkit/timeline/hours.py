@@ -33,8 +33,8 @@ _HALF_HOUR_US: Final = 1_800_000_000
 _DAY_US: Final = 48 * _HALF_HOUR_US
 _FLAT_P: Final = 0.01
 _UNLIKE: Final = 2.0
-"""How much less a half hour says than a die would: nobody lives as a profile does. At 1 the named zones held the true one
-for 73 in 100 accounts of a SYNTHETIC world, at 2 for 88; and they span the six hours that public code authors ask for."""
+"""How much less a half hour says than a die would: nobody lives as a profile does. At 1 the named zones held the true
+one for 73 in 100 accounts of a SYNTHETIC world, at 2 for 88; and they span the six hours that code authors ask for."""
 _NARROWEST: Final = 3
 """Zones that are named at least: neighbours of half an hour cannot be told apart by anybody's habits."""
 
