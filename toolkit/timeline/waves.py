@@ -1,9 +1,9 @@
 """Waves of creation: many accounts or keys made at once, and what those of one wave have in common.
 
 A wave is a burst of creations over all accounts (the exact scan of :mod:`toolkit.timeline.bursts`, against the rhythm
-of the week where there are weeks). A product that goes viral makes waves too. So each wave says which values its accounts
-share, and how many would share them by chance if as many were drawn from all that were made: a wave of a ring has its
-device or its card; a viral day has nothing that is not everybody's.
+of the week where there are weeks). A product that goes viral makes waves too. So each wave says which values its
+accounts share, and how many would share them by chance if as many were drawn from all that were made: a wave of a ring
+has its device or its card; a viral day has nothing that is not everybody's.
 
 Source: the hypergeometric chance of a value's holders among the drawn, Bonferroni over the values that were looked at.
 """
