@@ -148,9 +148,18 @@ class Scores:
         return self.frontier.account
 
     @property
+    def reasoned(self) -> BoolArray:
+        """Whether two independent reasons speak for an account, or one that the set vouches for."""
+        return (self.reasons >= 2) | self.vouched
+
+    @property
     def solid(self) -> BoolArray:
-        """Whether two independent reasons, or one the set vouches for, speak for who was not somebody's before."""
-        return ((self.reasons >= 2) | self.vouched) & ~self.own_life
+        """Whether they do, and the account was not somebody's before."""
+        return self.reasoned & ~self.own_life
+
+    def holds(self, dials: ExpandSettings) -> BoolArray:
+        """Whether who is a member may stay one."""
+        return (self.probability >= dials.leave) & self.solid
 
 
 def find_frontier(index: Incidence, sets: Sets, dials: ExpandSettings) -> Sets:
@@ -209,7 +218,7 @@ def score_accounts(
     rest = _against(held, frontier, predict, hits, dials) + _arrival_bits(index, sets, frontier)
     rest += np.log2(np.maximum(sets.size, dials.ring_size) / max(index.n_accounts, 2 * dials.ring_size))[frontier.label]
     first = _vouch(held, hits, _weigh(held, frontier, predict, hits, rest, np.zeros(len(hits.row)), dials))
-    likely = (first.probability >= dials.leave) & first.solid & ~hits.inside
+    likely = first.holds(dials) & ~hits.inside
     if not likely.any():
         return first
     belief = np.where(likely, first.probability, 0.0)[hits.row]

@@ -179,7 +179,7 @@ def _moves(now: Sets, scores: Scores, dials: ExpandSettings) -> tuple[Sets, Sets
     """Members of each set that no longer hold, and the accounts that join it."""
     frontier, p = scores.frontier, scores.probability
     inside = now.contains(frontier.label, frontier.account)
-    leaves = inside & ((p < dials.leave) | ~scores.solid)
+    leaves = inside & ~scores.holds(dials)
     ready = np.flatnonzero(~inside & (p >= dials.join) & scores.solid)
     ready = ready[np.lexsort((frontier.account[ready], -scores.bits[ready], frontier.label[ready]))]
     places = np.maximum(2, now.size // 2)

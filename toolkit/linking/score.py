@@ -97,9 +97,8 @@ def propose(index: Incidence, max_pairs: int = MAX_PAIRS) -> tuple[IntArray, Int
     used : bool array
         By value code: whether the value proposed pairs.
     """
-    ceiling = np.array([kind.max_holders for kind in index.kinds])[index.value_kind]
     holders = index.holders
-    wanted = np.flatnonzero((holders >= 2) & (holders <= ceiling) & ~index.placeholder)
+    wanted = np.flatnonzero(index.proposes)
     wanted = wanted[np.lexsort((wanted, holders[wanted]))]
     cost = np.cumsum(holders[wanted] * (holders[wanted] - 1) // 2)
     wanted = wanted[: int(np.searchsorted(cost, max_pairs, side="right"))]
