@@ -166,7 +166,8 @@ def _judge(index: Incidence, now: Sets, dials: ExpandSettings) -> tuple[Sets, Se
     coming: list[IntArray] = []
     for first in range(0, now.number, SETS_AT_ONCE):
         some = now.pick(np.arange(first, min(first + SETS_AT_ONCE, now.number)))
-        scores = score_accounts(index, some, find_frontier(index, some, dials), dials)
+        frontier = find_frontier(index, some, dials)
+        scores = score_accounts(index, some, frontier, dials, least=min(dials.join, dials.leave))
         for found, moves in zip((weak, coming), _moves(some, scores, dials), strict=True):
             found.append(moves.key + first * now.n_accounts)
     return (

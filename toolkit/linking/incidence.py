@@ -163,6 +163,11 @@ class Incidence:
         return np.flatnonzero(self.holders[self.value] > 1)
 
     @cached_property
+    def shared_value(self) -> IntArray:
+        """Their values."""
+        return self.value[self.shared]
+
+    @cached_property
     def shared_start(self) -> IntArray:
         """First position in ``shared`` of each account; one more entry than accounts."""
         return np.searchsorted(self.shared, self.start).astype(np.int64)
