@@ -9,7 +9,8 @@ chance (:mod:`toolkit.linking.null`), and whoever stands just outside is named w
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -19,7 +20,7 @@ import polars as pl
 from toolkit.errors import visible
 from toolkit.linking.arrays import BoolArray, FloatArray, IntArray, first_of_each, run_starts, scramble
 from toolkit.linking.belonging import ExpandSettings, Scores, cell_bits, find_frontier, score_accounts
-from toolkit.linking.chance import simulate_chance
+from toolkit.linking.chance import BESIDE, simulate_chance
 from toolkit.linking.combine import combine_bits, count_reasons, family_names
 from toolkit.linking.incidence import Incidence, build_incidence
 from toolkit.linking.innocent import READINGS
@@ -70,11 +71,14 @@ class ClusterSettings:
     dropped: float = 0.2
     chance_draws: int = CHANCE_DRAWS
 
-    def chance(self, index: Incidence) -> Chance:
-        """Shuffle, link and cluster as these settings say."""
-        return simulate_chance(
-            index, self.judge, draws=self.chance_draws, min_size=self.min_size, seed=self.seed
+    def chance(self, index: Incidence) -> Callable[[], Chance]:
+        """Shuffle, link and cluster as these settings say, beside whatever comes next; call for what it brought."""
+        beside = ThreadPoolExecutor(max_workers=1)
+        drawn = beside.submit(
+            simulate_chance, index, self.judge, draws=self.chance_draws, min_size=self.min_size, seed=self.seed
         )  # fmt: skip
+        beside.shutdown(wait=len(index.account) > BESIDE)
+        return drawn.result
 
 
 def cluster_accounts(
@@ -121,7 +125,7 @@ def cluster_accounts(
 
 
 def cluster_index(
-    index: Incidence, shared: Shared, chance: Chance | None, dials: ClusterSettings
+    index: Incidence, shared: Shared, chance: Callable[[], Chance] | None, dials: ClusterSettings
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Cluster accounts that are coded and weighed already; see :func:`cluster_accounts`."""
     judge = dials.judge
@@ -133,7 +137,7 @@ def cluster_index(
     support = np.array(
         [float(np.median(scores.bits[inside & (scores.frontier.label == c)])) for c in range(sets.number)]
     )
-    fdr = np.full(sets.number, np.nan) if chance is None else ring_fdr(sets.size, support, chance)
+    fdr = np.full(sets.number, np.nan) if chance is None else ring_fdr(sets.size, support, chance())
     structures = read_structures(index, sets)
     members = _members(index, sets, scores, structures, fdr, dials)
     return members, _cards(index, sets, scores, structures, support, fdr)
