@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from toolkit.errors import InputError, UnknownNameError
 from toolkit.model.tables import Sessions, conform, empty
 from toolkit.timeline.build import put_in_order
+from toolkit.timeline.coded import ByAccount, Ints, code_accounts, order_by_account
 from toolkit.timeline.quality import find_silences
 
 __all__ = ["Gap", "find_gap", "find_sessions"]
@@ -28,6 +29,7 @@ _MIN_GAPS: Final = 50
 _MIN_SHARE: Final = 0.68
 _TICK_S: Final = {"s": 1.0, "min": 60.0, "day": 86_400.0}
 _SHORTEST_S: Final = 0.5
+_BITS: Final = 64
 _Floats = NDArray[np.float64]
 
 
@@ -141,124 +143,160 @@ def find_sessions(
         raise InputError(f"gap is {gap!r}; want 'auto' or a positive number of seconds")
     key = session_key or ("session_id" if "session_id" in events.columns else None)
     ordered = put_in_order(events)
-    own = ordered[key].cast(pl.String) if key else pl.Series([None], dtype=pl.String).new_from_index(0, ordered.height)
-    own = own.to_frame("k").select(pl.when(pl.col("k").str.strip_chars() != "").then("k")).to_series()
-
-    marks = ordered.select("account_id", "event_at", "precision", "source", own.alias("own"))
-    marks = marks.with_columns(
-        (pl.lit("") if cohort is None else ordered[cohort].cast(pl.String).fill_null("")).alias("cohort")
-    )
-    cut, gaps = _cut_by_gap(marks, gap)
-    named = _name(marks, cut, key, gaps)
+    grouped = order_by_account(ordered)
+    own = _own_ids(ordered, key)
+    parts = pl.Series([""]).new_from_index(0, ordered.height) if cohort is None else ordered[cohort].cast(pl.String)
+    cohorts, part = code_accounts(parts.fill_null(""))
+    cut = _cut(ordered, grouped, own, (cohorts, part[grouped.row].astype(np.int64)), gap)
+    names = _name(grouped, own, cut)
+    session_of = np.empty(ordered.height, dtype=np.int64)
+    session_of[grouped.row] = cut.session
     # One name in the frame: the session, whether the source gave it or we found it.
-    out = ordered.with_columns(named["session_id"])
-    return out, _describe(out, named, gaps)
+    out = ordered.with_columns(names.gather(session_of).alias("session_id"))
+    return out, _describe(ordered, grouped, cut, names, f"id of the source ({key})")
 
 
-def _cut_by_gap(marks: pl.DataFrame, gap: float | Literal["auto"]) -> tuple[pl.Series, dict[str, Gap]]:
-    """Return the session's number within its account (null where the source has its own id), and the gap per cohort."""
-    free = marks["own"].is_null().to_numpy().astype(bool)
-    codes = marks["account_id"].rank("dense").cast(pl.Int64).to_numpy()
-    at = marks["event_at"].to_physical().to_numpy()
-    rows = np.flatnonzero(free)
-    # Rows come in order of time: a stable sort by account alone puts each account's events in a run, still in order.
-    order = rows[np.argsort(codes[rows], kind="stable")]
-    first = np.ones(len(order), dtype=bool)
-    first[1:] = codes[order][1:] != codes[order][:-1]
-    pause = np.zeros(len(order), dtype=np.float64)
-    pause[1:] = (at[order][1:] - at[order][:-1]) / 1e6
+def _own_ids(ordered: pl.DataFrame, key: str | None) -> pl.Series:
+    """The source's own session id by row; null where there is none."""
+    if key is None:
+        return pl.Series([None], dtype=pl.String).new_from_index(0, ordered.height)
+    return ordered.select(
+        pl.when(pl.col(key).cast(pl.String).str.strip_chars() != "").then(pl.col(key).cast(pl.String))
+    ).to_series()
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """A session by row (in the order of accounts), and by session what made it.
+
+    ``number``: the place among its account's sessions that were cut by gap, from 1; 0 where the source gave an id.
+    ``head``: a row of it (in the order of accounts); ``gap``: the pause that would have ended it, and why that long.
+    """
+
+    session: Ints
+    number: Ints
+    head: Ints
+    gap_of: Ints
+    gaps: list[Gap]
+
+
+def _cut(
+    ordered: pl.DataFrame, grouped: ByAccount, own: pl.Series, cohort: tuple[pl.Series, Ints],
+    gap: float | Literal["auto"],
+) -> _Cut:  # fmt: skip
+    given = own.is_not_null().to_numpy()[grouped.row]
+    code, names, group = grouped.code, *cohort
+    free, held = np.flatnonzero(~given), np.flatnonzero(given)
+    first = np.ones(len(free), dtype=bool)
+    first[1:] = code[free][1:] != code[free][:-1]
+    pause = np.diff(grouped.at[free], prepend=0) / 1e6
+    pause[first] = 0.0
     # On a coarse clock two events on one tick are half a tick apart. On a fine one they are one action in two tables,
     # and say nothing about pauses; and nobody leaves and comes back within half a second.
-    tick = marks["precision"].replace_strict(_TICK_S, default=0.0, return_dtype=pl.Float64).to_numpy()[order]
+    tick = _ticks(ordered["precision"])[grouped.row[free]]
     told = ~first & ((pause > 0) | (tick > 0))
     length = np.maximum(np.where(pause > 0, pause, tick / 2), _SHORTEST_S)
-    cohorts = marks["cohort"].gather(order)
-    gaps: dict[str, Gap] = {}
-    limit = np.zeros(len(order), dtype=np.float64)
-    for name in sorted(marks["cohort"].unique().to_list()):
-        mine = (cohorts == name).to_numpy().astype(bool)
-        chosen = find_gap(length[mine & told]) if gap == "auto" else Gap(float(gap), f"gap {gap:g} s (as asked)")
-        gaps[name] = chosen
-        limit[mine] = chosen.seconds
-    starts = first | (pause > limit)
-    run = np.cumsum(starts)
-    base = np.maximum.accumulate(np.where(first, run - 1, 0))
-    number = np.full(marks.height, -1, dtype=np.int64)
-    number[order] = run - base
-    return pl.Series("number", number).set(pl.Series(~free), None), gaps
+    gaps = [
+        find_gap(length[told & (group[free] == i)]) if gap == "auto" else Gap(float(gap), f"gap {gap:g} s (as asked)")
+        for i in range(len(names))
+    ]
+    starts = first | (pause > np.array([g.seconds for g in gaps])[group[free]])
+    run = np.cumsum(starts) - 1
+    session = np.empty(len(code), dtype=np.int64)
+    session[free] = run
+    heads = free[starts]
+    number = np.arange(len(heads)) - np.maximum.accumulate(np.where(first[starts], np.arange(len(heads)), 0)) + 1
+    if len(held):
+        ids = own.gather(grouped.row[held])
+        _, id_code = code_accounts(ids)
+        pair, head, session_of = np.unique(
+            code[held] * (int(id_code.max()) + 1) + id_code, return_index=True, return_inverse=True
+        )
+        session[held] = len(heads) + session_of
+        heads = np.concatenate((heads, held[head]))
+        number = np.concatenate((number, np.zeros(len(pair), dtype=np.int64)))
+    return _Cut(session, number, heads, group[heads], gaps)
 
 
-def _name(marks: pl.DataFrame, number: pl.Series, key: str | None, gaps: dict[str, Gap]) -> pl.DataFrame:
-    """Name each row's session and say how it was cut. A source's id that two accounts share is made two."""
-    shared = (
-        marks.filter(pl.col("own").is_not_null())
-        .group_by("own")
-        .agg(pl.col("account_id").n_unique().alias("accounts"))
-        .filter(pl.col("accounts") > 1)["own"]
+def _ticks(precision: pl.Series) -> _Floats:
+    """Seconds of a tick of each row's clock; 0 where it is fine."""
+    known, code = code_accounts(precision)
+    return np.array([_TICK_S.get(name, 0.0) for name in known])[code]
+
+
+def _name(grouped: ByAccount, own: pl.Series, cut: _Cut) -> pl.Series:
+    """Name each session. A source's id that two accounts share is made two."""
+    about = pl.DataFrame(
+        {
+            "account": grouped.names.gather(grouped.code[cut.head]),
+            "own": own.gather(grouped.row[cut.head]),
+            "number": cut.number,
+        }
     )
-    own = pl.when(pl.col("own").is_in(shared.to_list())).then(pl.format("{}/{}", "account_id", "own")).otherwise("own")
-    given = pl.col("own").is_not_null()
-    said = {name: chosen.how for name, chosen in gaps.items()}
-    how = pl.col("cohort").replace_strict(said, default="", return_dtype=pl.String) if said else pl.lit("")
-    return marks.with_columns(number.alias("number")).select(
-        pl.when(given).then(own).otherwise(pl.format("{}#{}", "account_id", "number")).alias("session_id"),
-        pl.when(given).then(pl.lit(f"id of the source ({key})")).otherwise(how).alias("how"),
-        pl.col("cohort"),
-    )  # fmt: skip
+    shared = pl.col("own").is_not_null() & pl.col("own").is_duplicated()
+    return about.select(
+        pl.when(pl.col("number") > 0)
+        .then(pl.format("{}#{}", "account", "number"))
+        .when(shared)
+        .then(pl.format("{}/{}", "account", "own"))
+        .otherwise("own")
+    ).to_series()
 
 
-def _describe(events: pl.DataFrame, named: pl.DataFrame, gaps: dict[str, Gap]) -> pl.DataFrame:
-    limits = {name: chosen.seconds for name, chosen in gaps.items()}
-    rows = events.select("event_at", "account_id", "event", "source", "session_id").hstack(
-        named.select("how", "cohort")
-    )
-    if not rows.height:
+def _describe(ordered: pl.DataFrame, grouped: ByAccount, cut: _Cut, names: pl.Series, by_id: str) -> pl.DataFrame:
+    if not ordered.height:
         return empty(Sessions)
-    last = rows["event_at"].max()
-    pause = (pl.col("event_at") - pl.col("event_at").shift(1)).dt.total_microseconds() / 1e6
-    same = pl.col("session_id") == pl.col("session_id").shift(1)
-    runs = (
-        rows.sort("session_id", "event_at", maintain_order=True)
-        .with_columns(pl.when(same).then(pause).otherwise(0.0).alias("pause"))
-        .group_by("session_id", maintain_order=True)
-        .agg(
-            pl.first("account_id"),
-            pl.first("event_at").alias("start_at"),
-            pl.last("event_at").alias("end_at"),
-            pl.len().cast(pl.UInt32).alias("n"),
-            pl.col("event").n_unique().cast(pl.UInt32).alias("n_verbs"),
-            pl.max("pause").alias("max_gap_s"),
-            pl.first("how"),
-            pl.first("cohort").replace_strict(limits, default=_FALLBACK_S, return_dtype=pl.Float64).alias("gap_s"),
-        )
-    )  # fmt: skip
-    gap = pl.duration(microseconds=(pl.col("gap_s") * 1e6).cast(pl.Int64))
-    silent = _touching(rows, runs.with_columns(gap.alias("gap")), events)
-    described = runs.with_columns(
-        (pl.col("end_at") + gap < last).alias("closed"),
-        pl.col("session_id").is_in(silent).alias("uncertain"),
+    by_session = np.argsort(cut.session, kind="stable")
+    head = np.flatnonzero(np.diff(cut.session[by_session], prepend=-1))
+    n = np.diff(head, append=len(by_session))
+    at = grouped.at[by_session]
+    pause = np.diff(at, prepend=0)
+    pause[head] = 0
+    start, end = at[head], at[head + n - 1]
+    gap = np.array([round(g.seconds * 1e6) for g in cut.gaps])[cut.gap_of]
+    how = pl.Series([g.how for g in cut.gaps]).gather(cut.gap_of)
+    kind = pl.Datetime("us", "UTC")
+    table = pl.DataFrame(
+        {
+            "session_id": names,
+            "account_id": grouped.names.gather(grouped.code[cut.head]),
+            "start_at": pl.Series(start).cast(kind),
+            "end_at": pl.Series(end).cast(kind),
+            "n": pl.Series(n, dtype=pl.UInt32),
+            "n_verbs": _count_verbs(ordered["event"], grouped.row[by_session], head),
+            "max_gap_s": np.maximum.reduceat(pause, head) / 1e6,
+            "closed": end + gap < at.max(),
+            "uncertain": _touching(ordered, grouped, cut.session, start - gap, end + gap),
+            "how": how.zip_with(pl.Series(cut.number > 0), pl.Series([by_id]).new_from_index(0, len(how))),
+        }
     )
-    return conform(described.sort("start_at", "account_id", "session_id"), Sessions)
+    order = np.lexsort((grouped.code[cut.head], start))
+    tied = (np.diff(start[order]) == 0) & (np.diff(grouped.code[cut.head][order]) == 0)
+    if tied.any():  # two ids of one account that begin at one instant
+        return conform(table.sort("start_at", "account_id", "session_id"), Sessions)
+    return conform(table[order], Sessions)
 
 
-def _touching(rows: pl.DataFrame, runs: pl.DataFrame, events: pl.DataFrame) -> list[str]:
+def _count_verbs(verb: pl.Series, row: Ints, head: Ints) -> pl.Series:
+    """Distinct verbs of each session: as bits of one number where there are few enough."""
+    names, code = code_accounts(verb)
+    if len(names) <= _BITS:
+        seen = np.bitwise_or.reduceat(np.left_shift(np.uint64(1), code[row].astype(np.uint64)), head)
+        return pl.Series(seen).bitwise_count_ones().cast(pl.UInt32)
+    session = np.repeat(np.arange(len(head)), np.diff(head, append=len(row)))
+    met = np.unique(session * len(names) + code[row]) // len(names)
+    return pl.Series(np.bincount(met, minlength=len(head)), dtype=pl.UInt32)
+
+
+def _touching(ordered: pl.DataFrame, grouped: ByAccount, session: Ints, low: Ints, high: Ints) -> NDArray[np.bool_]:
     """Sessions that touch a silence of one of their sources: it may be one session or two, nobody can say."""
-    silences = find_silences(events).select(
-        "source", pl.col("start_at").alias("from_at"), pl.col("end_at").alias("to_at")
-    )
-    if not silences.height:
-        return []
-    mine = (
-        rows.filter(pl.col("source").is_in(silences["source"].unique().to_list()))
-        .select("session_id", "source")
-        .unique()
-    )
-    touched = (
-        mine.join(runs.select("session_id", "start_at", "end_at", "gap"), on="session_id")
-        .join(silences, on="source")
-        .filter(
-            (pl.col("start_at") - pl.col("gap") < pl.col("to_at"))
-            & (pl.col("end_at") + pl.col("gap") > pl.col("from_at"))
-        )
-    )
-    return touched["session_id"].unique().sort().to_list()
+    touched = np.zeros(len(low), dtype=bool)
+    for source, opens, closes in find_silences(ordered).select(
+        "source", pl.col("start_at", "end_at").dt.epoch("us")
+    ).iter_rows():  # fmt: skip
+        near = (low < closes) & (high > opens)
+        if near.any():
+            theirs = np.zeros(len(low), dtype=bool)
+            theirs[session[(ordered["source"] == source).to_numpy()[grouped.row]]] = True
+            touched |= near & theirs
+    return touched
