@@ -33,7 +33,16 @@ _ROOMS = {
     "toolkit.timeline.build": ("build_timeline",),
     "toolkit.timeline.quality": ("find_quality_issues",),
     "toolkit.timeline.sessions": ("find_sessions",),
-    "toolkit.timeline.synchrony": ("find_synchrony",),
+    "toolkit.timeline.synchrony": ("find_synchrony", "weigh_synchrony"),
+    "toolkit.timeline.bursts": ("find_bursts",),
+    "toolkit.timeline.phases": ("find_phases", "time_to_phase"),
+    "toolkit.timeline.sequence": ("Step", "find_sequences"),
+    "toolkit.timeline.hours": ("find_active_hours",),
+    "toolkit.timeline.automation": ("find_automation",),
+    "toolkit.timeline.changepoints": ("find_changepoints",),
+    "toolkit.timeline.waves": ("find_waves",),
+    "toolkit.timeline.paths": ("find_paths",),
+    "toolkit.timeline.story": ("annotate", "find_key_events", "tell_story"),
     "toolkit.graph.build": ("build_graph",),
     "toolkit.report.run": ("run_report",),
     "toolkit.report.templates": ("find_templates",),
@@ -50,25 +59,39 @@ __all__ = [
     "Level",
     "Likelihood",
     "Rung",
+    "Step",
     "ToolkitError",
+    "annotate",
     "build_graph",
     "build_network",
     "build_timeline",
     "cluster_accounts",
     "expand_from_seeds",
     "explain_link",
+    "find_active_hours",
+    "find_automation",
+    "find_bursts",
+    "find_changepoints",
     "find_hubs",
+    "find_key_events",
     "find_observations",
+    "find_paths",
+    "find_phases",
     "find_quality_issues",
+    "find_sequences",
     "find_sessions",
     "find_synchrony",
     "find_templates",
+    "find_waves",
     "link_accounts",
     "match_clusters",
     "propose_actions",
     "read_data",
     "read_mapping",
     "run_report",
+    "tell_story",
+    "time_to_phase",
+    "weigh_synchrony",
 ]
 
 if TYPE_CHECKING:
@@ -90,10 +113,19 @@ if TYPE_CHECKING:
     from toolkit.settings import KINDS, Kind
     from toolkit.sources.mapping import read_mapping
     from toolkit.sources.read import read_data
+    from toolkit.timeline.automation import find_automation
     from toolkit.timeline.build import build_timeline
+    from toolkit.timeline.bursts import find_bursts
+    from toolkit.timeline.changepoints import find_changepoints
+    from toolkit.timeline.hours import find_active_hours
+    from toolkit.timeline.paths import find_paths
+    from toolkit.timeline.phases import find_phases, time_to_phase
     from toolkit.timeline.quality import find_quality_issues
+    from toolkit.timeline.sequence import Step, find_sequences
     from toolkit.timeline.sessions import find_sessions
-    from toolkit.timeline.synchrony import find_synchrony
+    from toolkit.timeline.story import annotate, find_key_events, tell_story
+    from toolkit.timeline.synchrony import find_synchrony, weigh_synchrony
+    from toolkit.timeline.waves import find_waves
 
 
 def __getattr__(name: str) -> Any:
