@@ -82,6 +82,7 @@ def test_rare_values_are_counted_together(make_events: Make) -> None:
     assert found["kind"].value_counts().sort("kind").rows() == [("missing", 1), ("other", 1), ("value", 1_000)]
     assert (found["n_in"].sum(), found["n_out"].sum()) == (100, 1_400)
     assert found.filter(pl.col("kind") == "value")["n_in"].sum() == 100
+    assert found.filter(pl.col("kind") == "other").select("n_out", "score").rows() == [(499, 0.0)]
 
 
 @given(st.lists(st.tuples(st.sampled_from(["x", "y", None]), st.booleans()), min_size=2, max_size=20))

@@ -129,8 +129,8 @@ def explain_window(events: pl.DataFrame, start: datetime, end: datetime, *, max_
         (of numbers: that have one); ``share_in``, its 95 % Jeffreys interval ``share_in_low``, ``share_in_high``, and
         ``share_out``; ``log_lift``, binary logarithm of the ratio of shares, half an event added to either; of numbers
         ``ks``, the largest distance of the two distributions, and the medians ``median_in``, ``median_out``; ``score``,
-        0 to 1: how far apart the shares or distributions are beyond what chance allows. Order: score descending, then
-        the plain distance descending, field, kind, value.
+        0 to 1: how far apart the shares or distributions are beyond what chance allows (0 for *other*, which says
+        nothing). Order: score descending, then the plain distance descending, field, kind, value.
 
     Raises
     ------
@@ -198,6 +198,9 @@ def _compare_values(column: pl.Series, inside: pl.Series) -> pl.DataFrame:
     n_in, n_out = kept["n_in"].to_numpy(), kept["n_out"].to_numpy()
     low_in, high_in = _jeffreys(n_in, total_in)
     low_out, high_out = _jeffreys(n_out, total_out)
+    apart = np.maximum(np.maximum(low_in - high_out, low_out - high_in), 0.0)
+    # Which values are left over was decided by their shares: that they are shared out unevenly says nothing.
+    apart[(kept["kind"] == "other").to_numpy()] = 0.0
     lift = np.log2((n_in + 0.5) / (total_in + 1)) - np.log2((n_out + 0.5) / (total_out + 1))
     return kept.with_columns(
         pl.lit(column.name).alias("field"),
@@ -207,7 +210,7 @@ def _compare_values(column: pl.Series, inside: pl.Series) -> pl.DataFrame:
         pl.Series("share_out", (n_out / total_out).round(6)),
         pl.Series("log_lift", lift.round(6)),
         *(pl.lit(None, pl.Float64).alias(name) for name in ("ks", "median_in", "median_out")),
-        pl.Series("score", np.maximum(np.maximum(low_in - high_out, low_out - high_in), 0.0).round(6)),
+        pl.Series("score", apart.round(6)),
     ).select(*_SCHEMA)
 
 
