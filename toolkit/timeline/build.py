@@ -14,9 +14,9 @@ from typing import Final, Literal
 import polars as pl
 
 from toolkit.errors import InputError, UnknownNameError
-from toolkit.model.tables import Events, conform, empty
+from toolkit.model.tables import Events, TimeFlag, conform, empty
 
-__all__ = ["build_timeline", "put_in_order"]
+__all__ = ["build_timeline", "keep_in_range", "put_in_order"]
 
 Dedup = Literal["id", "content", "near", "none"]
 _DEDUP: Final = ("id", "content", "near", "none")
@@ -139,6 +139,17 @@ def put_in_order(events: pl.DataFrame) -> pl.DataFrame:
     if place.is_duplicated().any():
         key += ["event_id", "raw_ref", "account_id", "event"]
     return events.with_columns(rank.alias("_rank")).sort(key).drop("_rank")
+
+
+def keep_in_range(events: pl.DataFrame) -> pl.DataFrame:
+    """Leave out rows whose time is out of range (flag): they are kept in data, and no rhythm or order rests on them.
+
+    Examples
+    --------
+    >>> keep_in_range(pl.DataFrame({"event_id": ["a", "b", "c"], "flags": [0, 16, 17]}))["event_id"].to_list()
+    ['a']
+    """
+    return events.filter(pl.col("flags").cast(pl.UInt16) & TimeFlag.OUT_OF_RANGE.value == 0)
 
 
 def _join_near(ordered: pl.DataFrame, near_us: int) -> pl.DataFrame:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from toolkit.errors import InputError, UnknownNameError, need_columns, visible
 from toolkit.model.tables import TimeFlag
-from toolkit.timeline.build import put_in_order
+from toolkit.timeline.build import keep_in_range, put_in_order
 from toolkit.timeline.found import no_findings, write_findings
 
 __all__ = ["RULES", "Offset", "Rule", "apply_offset", "check_causality", "measure_offset"]
@@ -140,7 +140,7 @@ def measure_offset(a: pl.DataFrame, b: pl.DataFrame, *, on: str = "event_id", ma
             faults.append(str(error))
     if faults:
         raise InputError("; ".join(faults))
-    a, b = _in_range(a), _in_range(b)
+    a, b = keep_in_range(a), keep_in_range(b)
     pairs = _stand_once(a, on).join(_stand_once(b, on), on=on, suffix="_b").sort("event_at", "event_at_b")
     if not pairs.height:
         return _from_rhythm(_microseconds(a["event_at"].sort()), _microseconds(b["event_at"].sort()), on, max_offset_s)
@@ -247,7 +247,7 @@ def check_causality(
     faults += [f"spread {visible(k)} is {v}; want 0 or more seconds" for k, v in spreads.items() if not v >= 0]
     if faults:
         raise InputError("; ".join(faults))
-    ordered = put_in_order(_in_range(events)).with_columns(
+    ordered = put_in_order(keep_in_range(events)).with_columns(
         pl.col("precision").replace_strict(_TICK_S, return_dtype=pl.Float64).alias("tick_s"),
         (pl.col("flags") != 0).alias("assumed"),
         _spread_of(spread_s).alias("spread_s"),
@@ -258,10 +258,6 @@ def check_causality(
     params: dict[str, object] = {"rules": [str(rule) for rule in chosen]}
     params["spread_s"] = dict(spread_s) if isinstance(spread_s, Mapping) else spread_s
     return write_findings(found, "causality", params)
-
-
-def _in_range(events: pl.DataFrame) -> pl.DataFrame:
-    return events.filter(pl.col("flags").cast(pl.UInt16) & TimeFlag.OUT_OF_RANGE.value == 0)
 
 
 def _microseconds(times: pl.Series) -> Ints:

@@ -21,8 +21,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from toolkit.errors import InputError, need_columns, visible
-from toolkit.model.tables import Events, TimeFlag
-from toolkit.timeline.build import put_in_order
+from toolkit.model.tables import Events
+from toolkit.timeline.build import keep_in_range, put_in_order
 from toolkit.timeline.coded import Ints, order_by_account
 from toolkit.timeline.found import no_findings, write_findings
 from toolkit.timeline.gaps import find_gaps
@@ -147,7 +147,7 @@ def measure_effect(
     [(1, 0, 1, 0.103448)]
     """
     wanted = _check(events, actions, pre_days, post_days, max_holders, indicators)
-    good = put_in_order(events.filter(pl.col("flags").cast(pl.UInt16) & TimeFlag.OUT_OF_RANGE.value == 0))
+    good = put_in_order(keep_in_range(events))
     given = _order_actions(actions)
     params: dict[str, object] = {"pre_days": pre_days, "post_days": post_days, "max_holders": max_holders, "seed": seed}
     params["controls"] = "all others" if controls is None else "as given"

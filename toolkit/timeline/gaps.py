@@ -20,8 +20,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from toolkit.errors import InputError, UnknownNameError
-from toolkit.model.tables import TimeFlag
-from toolkit.timeline.build import put_in_order
+from toolkit.timeline.build import keep_in_range, put_in_order
 from toolkit.timeline.bursts import benjamini_hochberg
 from toolkit.timeline.coded import ByAccount, order_by_account
 from toolkit.timeline.found import no_findings, write_findings
@@ -51,8 +50,8 @@ class _Runs:
     before: Ints
     after: Ints
     p: Floats
-    expected: Floats
-    found: Ints
+    n_expected: Floats
+    n_found: Ints
     bins: int
     rhythm: str
     confidence: str
@@ -115,7 +114,7 @@ def find_gaps(
     if faults:
         raise InputError("; ".join(faults))
     params: dict[str, object] = {"by": by, "bin_s": bin_s, "alpha": alpha}
-    good = put_in_order(events.filter(pl.col("flags").cast(pl.UInt16) & TimeFlag.OUT_OF_RANGE.value == 0))
+    good = put_in_order(keep_in_range(events))
     spoken = _since_half_began(good)
     silent = _find_silences(spoken, "source", bin_s, alpha)
     if by == "source":
@@ -173,7 +172,7 @@ def is_known(
     known = events["source"].unique().to_list()
     if source not in known:
         raise UnknownNameError("source among these events", source, known)
-    good = events.filter(pl.col("flags").cast(pl.UInt16) & TimeFlag.OUT_OF_RANGE.value == 0)
+    good = keep_in_range(events)
     mine = good.filter(pl.col("source") == source)
     speaker = mine if mine.height >= _MIN_EVENTS else good
     within = (speaker["event_at"] <= start).any() and (good["event_at"] >= end).any()
@@ -193,40 +192,37 @@ def _find_silences(ordered: pl.DataFrame, by: str, bin_s: int | Literal["auto"],
     runs = [
         _find_runs(grouped.at[grouped.start[k] : grouped.start[k + 1]], int(ends[k]), bin_s) for k in judged.tolist()
     ]
-    p = np.concatenate([run.p for run in runs]) if runs else np.empty(0)
-    tests = sum(run.bins for run in runs)
-    q = benjamini_hochberg(np.concatenate((p, np.ones(tests - len(p)))))[: len(p)]
-    stream = np.repeat(judged, [len(run.p) for run in runs])
-    kept = q <= alpha
-    if not kept.any():
+    table = _stack(judged, runs)
+    untested = np.ones(sum(run.bins for run in runs) - table.height)
+    q = benjamini_hochberg(np.concatenate((table["p"].to_numpy(), untested)))[: table.height]
+    kept = table.with_columns(q=q).filter(pl.col("q") <= alpha)
+    if kept.is_empty():
         return pl.DataFrame()
-
-    def gather(name: str) -> NDArray[np.int64]:
-        return np.concatenate([getattr(run, name) for run in runs])[kept]
-
-    stream, base = stream[kept], grouped.start[stream[kept]]
-    before, after = base + gather("before"), gather("after")
-    is_open = after < 0
-    last = np.where(is_open, before, base + after)
-    ids = ordered["event_id"]
-    evidence = pl.DataFrame({"a": ids.gather(grouped.row[before]), "b": ids.gather(grouped.row[last]), "open": is_open})
-    table = pl.DataFrame(
-        {
-            by: grouped.names.gather(stream),
-            "main": main.gather(stream),
-            "start": grouped.at[before],
-            "end": np.where(is_open, ends[stream], grouped.at[last]),
-            "q": q[kept],
-            "n_expected": gather("expected").astype(float).round(1),
-            "n_found": gather("found"),
-            "open": is_open,
-            "rhythm": np.repeat([run.rhythm for run in runs], [len(run.p) for run in runs])[kept],
-            "confidence": np.repeat([run.confidence for run in runs], [len(run.p) for run in runs])[kept],
-        }
-    ).with_columns(
-        evidence.select(pl.when("open").then(pl.concat_list("a")).otherwise(pl.concat_list("a", "b")).alias("ids"))
+    stream = kept["stream"].to_numpy()
+    is_open = kept["after"].to_numpy() < 0
+    before = grouped.start[stream] + kept["before"].to_numpy()
+    after = np.where(is_open, before, grouped.start[stream] + kept["after"].to_numpy())
+    ids = [ordered["event_id"].gather(grouped.row[place]) for place in (before, after)]
+    sides = kept.with_columns(
+        grouped.names.gather(stream).alias(by),
+        main.gather(stream).alias("main_source"),
+        pl.Series("start", grouped.at[before]),
+        pl.Series("end", np.where(is_open, ends[stream], grouped.at[after])),
+        pl.Series("open", is_open),
+        pl.struct(ids[0].alias("a"), ids[1].alias("b")).alias("ids"),
     )
-    return _describe(_merge(table, by), by)
+    return _describe(_merge(sides, by), by)
+
+
+def _stack(judged: Ints, runs: list[_Runs]) -> pl.DataFrame:
+    """The runs of all streams, one row each."""
+    size = [len(run.p) for run in runs]
+    columns = {
+        name: np.concatenate([getattr(run, name) for run in runs] or [np.empty(0)])
+        for name in ("before", "after", "p", "n_expected", "n_found")
+    }
+    said = {name: np.repeat([getattr(run, name) for run in runs], size) for name in ("rhythm", "confidence")}
+    return pl.DataFrame({"stream": np.repeat(judged, size), **columns, **said})
 
 
 def _since_half_began(ordered: pl.DataFrame) -> pl.DataFrame:
@@ -326,16 +322,16 @@ def _clumping(count: Ints, expected: Floats) -> float:
     return max(1.0, float(np.median(z) / 0.6745) ** 2)
 
 
-def _merge(table: pl.DataFrame, by: str) -> pl.DataFrame:
+def _merge(sides: pl.DataFrame, by: str) -> pl.DataFrame:
     """Silences that share the lone event between them are one."""
-    ordered = table.sort(by, "start", "end")
+    ordered = sides.sort(by, "start", "end")
     new = (pl.col(by) != pl.col(by).shift(1)) | (pl.col("start") > pl.col("end").shift(1))
+    ids = pl.concat([pl.col("ids").struct.field("a"), pl.col("ids").struct.field("b")])
+    lone = pl.len() - 1
     whole = ordered.with_columns(new.fill_null(value=True).cum_sum().alias("run"))
     return whole.group_by("run", maintain_order=True).agg(
-        pl.first(by), pl.first("main").alias("main_source"), pl.min("start"), pl.max("end"), pl.min("q"),
-        pl.sum("n_expected"), pl.sum("n_found") + pl.len() - 1, pl.any("open"), pl.first("rhythm", "confidence"),
-        pl.col("ids").list.explode(keep_nulls=False, empty_as_null=False).unique(maintain_order=True)
-        .alias("evidence_ids"),
+        pl.first(by, "main_source", "rhythm", "confidence"), pl.min("start", "q"), pl.max("end"), pl.any("open"),
+        pl.sum("n_expected").round(1), pl.sum("n_found") + lone, ids.unique(maintain_order=True).alias("evidence_ids"),
     )  # fmt: skip
 
 
