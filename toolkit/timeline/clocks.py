@@ -297,22 +297,12 @@ def _measure_drift(days: Floats, difference: Floats) -> float:
 
 def _from_rhythm(a: Ints, b: Ints, on: str, max_offset_s: float) -> Offset:
     """Lay b's rhythm over a's: the shift at which the changes of activity agree best."""
-    from scipy.fft import irfft, next_fast_len, rfft
-
     if not len(a) or not len(b):
         raise InputError(f"no {on} is shared, and {'a' if not len(a) else 'b'} has no event to compare rhythms with")
     begin, end = min(a[0], b[0]), max(a[-1], b[-1])
     width = max(max_offset_s * 1e6 / _LAGS, (end - begin) / _MOST_BINS)
     lags = int(max_offset_s * 1e6 // width)
-    bins = int((end - begin) // width) + 1
-    size = next_fast_len(bins + lags + 1)
-    # Changes of root counts: a slow rhythm that both share says nothing of a shift, and one burst must not say it all.
-    spectra = [
-        rfft(np.diff(np.sqrt(np.bincount(((t - begin) // width).astype(np.int64), minlength=bins)), prepend=0.0), size)
-        for t in (a, b)
-    ]
-    around = irfft(np.conj(spectra[0]) * spectra[1], size)
-    agreement = np.concatenate((around[size - lags :], around[: lags + 1])) if lags else around[:1]
+    agreement = _correlate((a - begin) // width, (b - begin) // width, lags)
     best = int(np.argmax(agreement))
     centre = float(np.median(agreement))
     noise = float(np.median(np.abs(agreement - centre))) * 1.4826
@@ -328,6 +318,21 @@ def _from_rhythm(a: Ints, b: Ints, on: str, max_offset_s: float) -> Offset:
     how = f"no shared {on}: peak of the cross-correlation in bins of {width / 1e6:g} s, {clear:.0f} times the noise"
     when = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(b[(len(b) - 1) // 2]))
     return Offset(round(offset, 6), 0.0, round(width / 1e6, 6), len(met), how, when)
+
+
+def _correlate(a: Floats, b: Floats, lags: int) -> Floats:
+    """How well b's changes of activity agree with a's at each shift, from ``-lags`` to ``lags`` bins."""
+    from scipy.fft import irfft, next_fast_len, rfft
+
+    bins = int(max(a[-1], b[-1])) + 1
+    size = next_fast_len(bins + lags + 1)
+    # Changes of root counts: a slow rhythm that both share says nothing of a shift, and one burst must not say it all.
+    spectra = [
+        rfft(np.diff(np.sqrt(np.bincount(place.astype(np.int64), minlength=bins)), prepend=0.0), size)
+        for place in (a, b)
+    ]
+    around = irfft(np.conj(spectra[0]) * spectra[1], size)
+    return np.concatenate((around[-lags:], around[: lags + 1])) if lags else around[:1]
 
 
 def _nearest(a: Ints, b: Floats, within: float) -> Floats:
@@ -387,7 +392,8 @@ def _violations(ordered: pl.DataFrame, rule: Rule) -> pl.DataFrame:
         .alias("confidence"),
         pl.concat_list("event_id", "event_id_cause").alias("evidence_ids"),
         pl.format(
-            "{} stands {} s before {} ({} s allowed): " + str(rule), "event", "early_s", "event_cause", "allowed_s"
+            "{} stands {} s before {} ({} s allowed): {}",
+            "event", "early_s", "event_cause", "allowed_s", pl.lit(str(rule)),
         ).alias("why"),
         pl.lit(str(rule)).alias("rule"),
         "value",
