@@ -45,6 +45,19 @@ def test_content_duplicates_have_other_ids(make_events: Make) -> None:
     assert build_timeline(again, dedup="content").height == 2
 
 
+def test_what_two_sources_saw_within_a_second_is_one_event(make_events: Make) -> None:
+    """The first stands and says who saw it; what one source says twice happened twice; other content stands apart."""
+    app = make_events([0, 0.4, 5], value=1.0)
+    proxy = make_events([0.3, 0.9, 7], value=[1.0, 1.0, 1.0], source="proxy", event_id=["p0", "p1", "p2"])
+    merged = build_timeline(app, proxy, dedup="near")
+    assert merged.select("event_id", "sources").rows() == [
+        ("e0", ["app", "proxy"]), ("e1", ["app", "proxy"]), ("e2", ["app"]), ("p2", ["proxy"]),
+    ]  # fmt: skip
+    assert build_timeline(app, proxy, dedup="near", near_s=2)["sources"].list.len().to_list() == [2, 2, 2]
+    assert build_timeline(app, proxy.with_columns(value=pl.lit(2.0)), dedup="near").height == 6
+    assert build_timeline(make_events([]), dedup="near").columns[-1] == "sources"
+
+
 def test_the_window_is_closed_at_the_start_and_open_at_the_end(make_events: Make) -> None:
     rows = make_events([0, 1, 2, 3], account=["a", "a", "b", "a"])
     cut = build_timeline(
@@ -63,6 +76,8 @@ def test_wrong_calls_are_answered(make_events: Make) -> None:
         build_timeline(rows, start=START, end=START)
     with pytest.raises(UnknownNameError, match="did you mean 'id'"):
         build_timeline(rows, dedup="ids")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="near_s is -1"):
+        build_timeline(rows, near_s=-1)
     with pytest.raises(ContractError, match="event_at"):
         build_timeline(rows.drop("event_at"))
 
@@ -78,3 +93,26 @@ def test_the_order_is_total(make_events: Make, rows: list[tuple[int, str, int]],
     slow = frame.sort("event_at", "source", "seq", "event_id", "raw_ref")
     assert put_in_order(shuffled).equals(slow)
     assert build_timeline(shuffled).equals(slow)
+
+
+ROWS = st.lists(st.tuples(st.integers(0, 6), st.sampled_from("abc"), st.sampled_from(["chat", "login"])), max_size=14)
+
+
+@settings(max_examples=100, deadline=None)
+@given(ROWS, st.integers(0, 3), st.integers(0, 99))
+def test_near_rows_are_counted_once_and_none_is_lost(
+    make_events: Make, rows: list[tuple[int, str, str]], near: int, seed: int
+) -> None:
+    """Rows kept and rows joined are the rows that came; done twice is done once; a plain loop agrees."""
+    events = make_events(
+        [float(t) for t, _, _ in rows], source=[s for _, s, _ in rows], event=[e for _, _, e in rows]
+    ) if rows else make_events([])  # fmt: skip
+    merged = build_timeline(events.sample(fraction=1, shuffle=True, seed=seed), dedup="near", near_s=near)
+    assert merged["sources"].list.len().sum() == len(rows)
+    assert merged.equals(put_in_order(merged))
+    assert merged.equals(build_timeline(merged, dedup="near", near_s=near))
+    plain: list[tuple[int, str, list[str]]] = []
+    for t, source, _, event in sorted((t, s, i, e) for i, (t, s, e) in enumerate(rows)):
+        free = [who for at, what, who in plain if what == event and t - at <= near and source not in who]
+        free[0].append(source) if free else plain.append((t, event, [source]))
+    assert merged["sources"].to_list() == [sorted(who) for _, _, who in plain]

@@ -6,6 +6,7 @@ between them is fixed, so that a re-run gives the same bytes, and claims nothing
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, Literal
@@ -13,14 +14,15 @@ from typing import Final, Literal
 import polars as pl
 
 from toolkit.errors import InputError, UnknownNameError
-from toolkit.model.tables import Events, conform, empty
+from toolkit.model.tables import Events, TimeFlag, conform, empty
 
-__all__ = ["build_timeline", "put_in_order"]
+__all__ = ["build_timeline", "keep_in_range", "put_in_order"]
 
-Dedup = Literal["id", "content", "none"]
-_DEDUP: Final = ("id", "content", "none")
+Dedup = Literal["id", "content", "near", "none"]
+_DEDUP: Final = ("id", "content", "near", "none")
 # What may differ between two deliveries of one thing that happened.
 _DELIVERY: Final = ("source", "event_id", "seq", "ingested_at", "raw_ref", "flags", "precision")
+_FLAT: Final = {"keep_nulls": False, "empty_as_null": False}
 
 
 def build_timeline(
@@ -29,6 +31,7 @@ def build_timeline(
     start: datetime | None = None,
     end: datetime | None = None,
     dedup: Dedup = "id",
+    near_s: float = 1.0,
 ) -> pl.DataFrame:
     """Merge frames of events into one timeline.
 
@@ -40,19 +43,26 @@ def build_timeline(
         Keep these accounts only. An account without events is an answer, not an error.
     start, end : datetime, optional
         With a zone; ``start`` <= event_at < ``end``.
-    dedup : {"id", "content", "none"}
+    dedup : {"id", "content", "near", "none"}
         ``id``: rows with equal event_id, account and verb are one event, whichever source brought them. ``content``:
-        rows equal in everything but how they were delivered are one. The row that stands first in the order is kept.
+        rows equal in everything but how they were delivered are one. ``near``: the same, but the times may differ by
+        ``near_s``, and each row is of another source: what one source says twice happened twice. The row that stands
+        first in the order is kept.
+    near_s : float
+        Seconds between the row that is kept and another that is the same event, at most (inclusive).
 
     Returns
     -------
     polars.DataFrame
-        Contract ``Events``, further columns after its own. Order: event_at, source, seq, event_id.
+        Contract ``Events``, further columns after its own; ``near`` adds ``sources``, the sorted list of who saw the
+        event. Order: event_at, source, seq, event_id.
 
     Raises
     ------
+    UnknownNameError
+        If there is no such way to find duplicates.
     InputError
-        If a bound has no zone, or the window ends before it starts.
+        If a bound has no zone, the window ends before it starts, or ``near_s`` is negative.
     ContractError
         If a frame does not hold events.
 
@@ -73,6 +83,8 @@ def build_timeline(
     for name, bound in (("start", start), ("end", end)):
         if bound is not None and bound.tzinfo is None:
             raise InputError(f"{name} has no time zone: {bound}; give it one, for example 2026-01-05T00:00:00Z")
+    if not (math.isfinite(near_s) and near_s >= 0):
+        raise InputError(f"near_s is {near_s}; want 0 or more seconds")
     if start is not None and end is not None and end <= start:
         raise InputError(f"the window ends ({end}) before it starts ({start}): swap them")
     parts = [conform(frame, Events, keep_extra=True) for frame in frames]
@@ -87,6 +99,8 @@ def build_timeline(
     ordered = put_in_order(whole.filter(keep))
     if dedup == "none":
         return ordered
+    if dedup == "near":
+        return _join_near(ordered, int(near_s * 1e6))
     same = ["event_id", "account_id", "event"]
     if dedup == "content":
         same = [name for name in ordered.columns if name not in _DELIVERY]
@@ -125,3 +139,52 @@ def put_in_order(events: pl.DataFrame) -> pl.DataFrame:
     if place.is_duplicated().any():
         key += ["event_id", "raw_ref", "account_id", "event"]
     return events.with_columns(rank.alias("_rank")).sort(key).drop("_rank")
+
+
+def keep_in_range(events: pl.DataFrame) -> pl.DataFrame:
+    """Leave out rows whose time is out of range (flag): they are kept in data, and no rhythm or order rests on them.
+
+    Examples
+    --------
+    >>> keep_in_range(pl.DataFrame({"event_id": ["a", "b", "c"], "flags": [0, 16, 17]}))["event_id"].to_list()
+    ['a']
+    """
+    return events.filter(pl.col("flags").cast(pl.UInt16) & TimeFlag.OUT_OF_RANGE.value == 0)
+
+
+def _join_near(ordered: pl.DataFrame, near_us: int) -> pl.DataFrame:
+    """Make rows of different sources one where their content is equal and their times are near.
+
+    A row joins the first row that stands, is near, and was not seen by its source; a source's k-th of several goes to
+    another source's k-th.
+    """
+    seen = pl.col("sources") if "sources" in ordered.columns else pl.concat_list("source")
+    content = [name for name in ordered.columns if name not in (*_DELIVERY, "event_at", "sources")]
+    rows = ordered.with_row_index("_row").with_columns(seen.fill_null(pl.concat_list("source")).alias("sources"))
+    several = rows.filter(pl.struct(content).is_duplicated())
+    groups = several.group_by(content, maintain_order=True).agg(
+        "_row", "sources", pl.col("event_at").dt.epoch("us").alias("_at")
+    )
+    joined: dict[int, int] = {}
+    for places, sources, times in groups.select("_row", "sources", "_at").iter_rows():
+        joined |= _join_group(places, sources, times, near_us)
+    if not joined:
+        return rows.drop("_row")
+    into = pl.col("_row").replace(list(joined), list(joined.values()))
+    who = rows.group_by(into.alias("_row")).agg(pl.col("sources").list.explode(**_FLAT).unique().sort())
+    return rows.drop("sources").join(who, on="_row", maintain_order="left").drop("_row")
+
+
+def _join_group(rows: list[int], sources: list[list[str]], at: list[int], near_us: int) -> dict[int, int]:
+    """Say of rows of one content, in order of time, which row each joins; rows that stand are not named."""
+    standing: list[tuple[int, int, set[str]]] = []
+    joined: dict[int, int] = {}
+    for row, names, time in zip(rows, sources, at, strict=True):
+        standing = [one for one in standing if time - one[1] <= near_us]
+        host = next((one for one in standing if one[2].isdisjoint(names)), None)
+        if host is None:
+            standing.append((row, time, set(names)))
+        else:
+            host[2].update(names)
+            joined[row] = host[0]
+    return joined
