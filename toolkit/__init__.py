@@ -42,6 +42,12 @@ _ROOMS = {
     "toolkit.timeline.changepoints": ("find_changepoints",),
     "toolkit.timeline.waves": ("find_waves",),
     "toolkit.timeline.paths": ("find_paths",),
+    "toolkit.timeline.clocks": ("apply_offset", "check_causality", "measure_offset"),
+    "toolkit.timeline.arrival": ("as_of", "report_lateness"),
+    "toolkit.timeline.gaps": ("find_gaps", "is_known"),
+    "toolkit.timeline.diff": ("diff_timelines",),
+    "toolkit.timeline.around": ("explain_window", "show_around"),
+    "toolkit.timeline.effect": ("measure_effect",),
     "toolkit.timeline.story": ("annotate", "find_key_events", "tell_story"),
     "toolkit.graph.build": ("build_graph",),
     "toolkit.report.run": ("run_report",),
@@ -62,16 +68,22 @@ __all__ = [
     "Step",
     "ToolkitError",
     "annotate",
+    "apply_offset",
+    "as_of",
     "build_graph",
     "build_network",
     "build_timeline",
+    "check_causality",
     "cluster_accounts",
+    "diff_timelines",
     "expand_from_seeds",
     "explain_link",
+    "explain_window",
     "find_active_hours",
     "find_automation",
     "find_bursts",
     "find_changepoints",
+    "find_gaps",
     "find_hubs",
     "find_key_events",
     "find_observations",
@@ -83,12 +95,17 @@ __all__ = [
     "find_synchrony",
     "find_templates",
     "find_waves",
+    "is_known",
     "link_accounts",
     "match_clusters",
+    "measure_effect",
+    "measure_offset",
     "propose_actions",
     "read_data",
     "read_mapping",
+    "report_lateness",
     "run_report",
+    "show_around",
     "tell_story",
     "time_to_phase",
     "weigh_synchrony",
@@ -113,10 +130,16 @@ if TYPE_CHECKING:
     from toolkit.settings import KINDS, Kind
     from toolkit.sources.mapping import read_mapping
     from toolkit.sources.read import read_data
+    from toolkit.timeline.around import explain_window, show_around
+    from toolkit.timeline.arrival import as_of, report_lateness
     from toolkit.timeline.automation import find_automation
     from toolkit.timeline.build import build_timeline
     from toolkit.timeline.bursts import find_bursts
     from toolkit.timeline.changepoints import find_changepoints
+    from toolkit.timeline.clocks import apply_offset, check_causality, measure_offset
+    from toolkit.timeline.diff import diff_timelines
+    from toolkit.timeline.effect import measure_effect
+    from toolkit.timeline.gaps import find_gaps, is_known
     from toolkit.timeline.hours import find_active_hours
     from toolkit.timeline.paths import find_paths
     from toolkit.timeline.phases import find_phases, time_to_phase

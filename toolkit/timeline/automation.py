@@ -26,7 +26,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from toolkit.errors import UnknownNameError
-from toolkit.timeline.build import put_in_order
+from toolkit.timeline.build import keep_in_range, put_in_order
 from toolkit.timeline.coded import Ints, order_by_account
 from toolkit.timeline.found import keep_ids, no_findings, write_findings
 
@@ -89,7 +89,7 @@ def find_automation(
     for name in (by, content):
         if name is not None and name not in events.columns:
             raise UnknownNameError("column of events", name, events.columns)
-    ordered = put_in_order(events.filter((pl.col("flags") & 16 == 0) & (pl.col("precision") != "day")))
+    ordered = put_in_order(keep_in_range(events).filter(pl.col("precision") != "day"))
     grouped = order_by_account(ordered, by)
     judged = np.flatnonzero(np.diff(grouped.start) >= min_n)
     if not len(judged):

@@ -25,7 +25,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from toolkit.errors import InputError, UnknownNameError
-from toolkit.timeline.build import put_in_order
+from toolkit.timeline.build import keep_in_range, put_in_order
 from toolkit.timeline.coded import ByAccount, Ints, order_by_account
 from toolkit.timeline.found import keep_ids, no_findings, write_findings
 
@@ -115,7 +115,7 @@ def find_bursts(
         raise InputError("; ".join(faults))
     params: dict[str, object] = {"by": by, "method": method, "min_n": min_n, "weekly": weekly}
     params |= {"s": s, "gamma": gamma} if method == "kleinberg" else {"window_s": window_s, "max_fdr": max_fdr}
-    good = events.filter(pl.col("flags") & 16 == 0)
+    good = keep_in_range(events)
     ordered = put_in_order(good if by else good.with_columns(_all=pl.lit("")))
     grouped = order_by_account(ordered, by or "_all")
     clock = _rescale(grouped, ordered) if weekly else grouped.at.astype(float)

@@ -16,7 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from toolkit.errors import InputError
-from toolkit.timeline.build import put_in_order
+from toolkit.timeline.build import keep_in_range, put_in_order
 from toolkit.timeline.coded import Ints, order_by_account
 from toolkit.timeline.found import no_findings, write_findings
 
@@ -73,7 +73,7 @@ def find_changepoints(
     """
     if not bin_s > 0:
         raise InputError(f"bin_s is {bin_s}; want a positive number of seconds")
-    good = events.filter(pl.col("flags") & 16 == 0)
+    good = keep_in_range(events)
     ordered = put_in_order(good if by else good.with_columns(_all=pl.lit("")))
     grouped = order_by_account(ordered, by or "_all")
     width = max(round(bin_s * 1e6), 1)

@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from toolkit.timeline.build import put_in_order
+from toolkit.timeline.build import keep_in_range, put_in_order
 from toolkit.timeline.coded import code_accounts
 from toolkit.timeline.found import keep_ids, no_findings, write_findings
 
@@ -102,7 +102,7 @@ def find_active_hours(
     >>> found.select("from_hour", "to_hour").rows(), "UTC+00:00" in found["zones"][0]
     ([(8.0, 19.5)], True)
     """
-    ordered = put_in_order(events.filter((pl.col("flags") & 16 == 0) & (pl.col("precision") != "day")))
+    ordered = put_in_order(keep_in_range(events).filter(pl.col("precision") != "day"))
     names, code = code_accounts(ordered[by])
     if not len(names):
         return _nothing()

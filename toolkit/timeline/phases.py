@@ -20,7 +20,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from toolkit.errors import UnknownNameError
-from toolkit.timeline.build import put_in_order
+from toolkit.timeline.build import keep_in_range, put_in_order
 from toolkit.timeline.coded import ByAccount, Ints, order_by_account
 from toolkit.timeline.found import no_findings, write_findings
 from toolkit.timeline.quality import find_silences
@@ -103,7 +103,7 @@ def find_phases(events: pl.DataFrame, rules: Lifecycle = LIFECYCLE, *, by: str =
     """
     if by not in events.columns:
         raise UnknownNameError("column of events", by, events.columns)
-    ordered = put_in_order(events.filter(pl.col("flags") & 16 == 0))
+    ordered = put_in_order(keep_in_range(events))
     params = {"by": by, **{name: list(v) if isinstance(v, tuple) else v for name, v in asdict(rules).items()}}
     if ordered.is_empty():
         return _nothing()
