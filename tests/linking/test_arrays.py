@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.linking.arrays import find_within, ranges, rank_within, scramble
+from toolkit.linking.arrays import find_within, first_of_each, ranges, rank_within, scramble
 
 spans = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 6)), max_size=20)
 
@@ -58,3 +58,13 @@ def test_find_within_is_a_search_of_each_stretch() -> None:
         for s, x in zip(asked[:2_000], sought[:2_000], strict=True)
     ]
     assert found[:2_000].tolist() == plain
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from([0.0, 1.5, float("nan")])), max_size=40))
+def test_of_each_group_the_first_by_its_keys_stays(rows: list[tuple[int, float]]) -> None:
+    """As a plain sort by group, key and place picks them; what is not known comes last."""
+    key = np.array([k for k, _ in rows], dtype=np.int64)
+    at = np.array([t for _, t in rows], dtype=float)
+    order = np.lexsort((at, key))
+    plain = order[np.unique(key[order], return_index=True)[1]]
+    assert first_of_each(key, at).tolist() == plain.tolist()

@@ -62,6 +62,22 @@ def test_many_sets_are_scored_as_each_alone(crowd: World) -> None:
             assert getattr(together, name)[hits].tobytes() == getattr(alone, name).tobytes(), name
 
 
+def test_who_cannot_come_to_the_bar_changes_nobody_else(crowd: World) -> None:
+    """Members, and who comes to it, score as they do among all; the others stay below it, and some show no hits."""
+    rows: list[Row] = [("y", "device", "r-device0"), ("y", "card", "r-card0")]
+    rows += [(f"x{i:05d}", "ip", "r-ip0") for i in range(40)]
+    index = build_incidence(crowd([*RING, *rows], others=150))
+    ring, everybody = one_set(np.arange(12), index.n_accounts), one_set(np.arange(index.n_accounts), index.n_accounts)
+    full, quick = (score_accounts(index, ring, everybody, DIALS, least=least) for least in (0.0, 0.5))
+    asked = ring.contains(everybody.label, everybody.account) | (full.probability >= 0.5)
+    assert 12 < asked.sum() < len(asked)
+    for field in fields(Scores):
+        if field.name != "frontier" and not field.name.startswith("hit"):
+            assert getattr(full, field.name)[asked].tobytes() == getattr(quick, field.name)[asked].tobytes(), field.name
+    assert quick.probability[~asked].max() < 0.5
+    assert 0 < len(quick.hit_row) < len(full.hit_row)
+
+
 def test_a_member_is_judged_without_itself(crowd: World) -> None:
     """Whoever is put into a ring it shares nothing with does not support itself; a member scores as from outside."""
     observations = crowd(RING)

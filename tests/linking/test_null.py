@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from toolkit.linking.belonging import ExpandSettings
 from toolkit.linking.chance import simulate_chance
 from toolkit.linking.incidence import Incidence, build_incidence
-from toolkit.linking.null import Chance, _first_of_each, draw_chance, q_values, ring_fdr
+from toolkit.linking.null import Chance, draw_chance, q_values, ring_fdr
 from toolkit.linking.observations import find_observations
 
 World = Callable[..., pl.DataFrame]
@@ -110,13 +110,3 @@ def test_chance_has_no_rings_where_strangers_share_nothing(crowd: World) -> None
     one, two = (simulate_chance(index, ExpandSettings(), draws=3) for _ in range(2))
     assert (one.draws, len(one.bits), one.size.tolist()) == (3, 3, [])
     assert [a.tobytes() for a in one.bits] == [b.tobytes() for b in two.bits]
-
-
-@given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from([0.0, 1.5, float("nan")])), max_size=40))
-def test_of_a_value_dealt_twice_the_first_in_time_stays(rows: list[tuple[int, float]]) -> None:
-    """As a plain sort by key, time and place picks them; an unknown time comes last."""
-    key = np.array([k for k, _ in rows], dtype=np.int64)
-    at = np.array([t for _, t in rows], dtype=float)
-    order = np.lexsort((at, key))
-    plain = order[np.unique(key[order], return_index=True)[1]]
-    assert _first_of_each(key, at).tolist() == plain.tolist()

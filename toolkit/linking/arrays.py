@@ -12,6 +12,7 @@ __all__ = [
     "FloatArray",
     "IntArray",
     "find_within",
+    "first_of_each",
     "ranges",
     "rank_within",
     "run_starts",
@@ -104,12 +105,30 @@ def rank_within(group: IntArray) -> IntArray:
     >>> rank_within(np.array([7, 7, 9])).tolist()
     [0, 1, 0]
     """
-    if not len(group):
-        return group
-    new = np.concatenate(([True], group[1:] != group[:-1]))
-    start = np.flatnonzero(new)
-    rank: IntArray = np.arange(len(group)) - start[np.cumsum(new) - 1]
+    start = run_starts(group)
+    rank: IntArray = np.arange(len(group)) - np.repeat(start, np.diff(start, append=len(group)))
     return rank
+
+
+def first_of_each(group: IntArray, *keys: IntArray | FloatArray) -> IntArray:
+    """Return the place of the first member of each group by ``keys``, the last key first, then by place.
+
+    Groups come in order. Only those of several members are sorted by the keys: most have one.
+
+    Examples
+    --------
+    >>> first_of_each(np.array([7, 9, 7]), np.array([2, 0, 1])).tolist()
+    [2, 1]
+    """
+    order = np.argsort(group)
+    start = run_starts(group[order])
+    size = np.diff(start, append=len(group))
+    several = size > 1
+    first = order[start]
+    rows = order[ranges(start[several], (start + size)[several])]
+    rows = rows[np.lexsort((rows, *(key[rows] for key in keys), group[rows]))]
+    first[several] = rows[run_starts(group[rows])]
+    return first
 
 
 def scramble(words: WordArray) -> WordArray:

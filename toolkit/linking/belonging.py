@@ -116,6 +116,9 @@ _ARRIVALS_NEEDED = 4
 CONTACT_BITS = 2.5
 """Bits from which a shared value is a contact with the set; weaker ones are there by chance from the first day."""
 
+_ROUNDING = 1e-6
+"""Bits by which two ways of adding up the same may differ, and far more."""
+
 _ARRIVAL_H = 12.0
 """Narrowest smoothing of arrivals, in hours; wider ones double it."""
 
@@ -148,9 +151,18 @@ class Scores:
         return self.frontier.account
 
     @property
+    def reasoned(self) -> BoolArray:
+        """Whether two independent reasons speak for an account, or one that the set vouches for."""
+        return (self.reasons >= 2) | self.vouched
+
+    @property
     def solid(self) -> BoolArray:
-        """Whether two independent reasons, or one the set vouches for, speak for who was not somebody's before."""
-        return ((self.reasons >= 2) | self.vouched) & ~self.own_life
+        """Whether they do, and the account was not somebody's before."""
+        return self.reasoned & ~self.own_life
+
+    def holds(self, dials: ExpandSettings) -> BoolArray:
+        """Whether who is a member may stay one."""
+        return (self.probability >= dials.leave) & self.solid
 
 
 def find_frontier(index: Incidence, sets: Sets, dials: ExpandSettings) -> Sets:
@@ -194,11 +206,18 @@ def find_frontier(index: Incidence, sets: Sets, dials: ExpandSettings) -> Sets:
 
 
 def score_accounts(
-    index: Incidence, sets: Sets, frontier: Sets, dials: ExpandSettings, *, without: BoolArray | None = None
+    index: Incidence,
+    sets: Sets,
+    frontier: Sets,
+    dials: ExpandSettings,
+    *,
+    without: BoolArray | None = None,
+    least: float = 0.0,
 ) -> Scores:
     """Log-odds of belonging for every frontier row; a member is judged without itself.
 
-    Values marked in ``without`` are supposed not to have been seen: what would be left of the answer?
+    Values marked in ``without`` are supposed not to have been seen: what would be left of the answer? Who is no member
+    and cannot come to the probability ``least``, whatever the families take off, is left without hits.
 
     Weighed twice: accounts that look like members the first time are not counted among the strangers the second time,
     or a ring whose members are not found yet would hide in its own background.
@@ -208,14 +227,14 @@ def score_accounts(
     hits = _meet(held, frontier)
     rest = _against(held, frontier, predict, hits, dials) + _arrival_bits(index, sets, frontier)
     rest += np.log2(np.maximum(sets.size, dials.ring_size) / max(index.n_accounts, 2 * dials.ring_size))[frontier.label]
-    first = _vouch(held, hits, _weigh(held, frontier, predict, hits, rest, np.zeros(len(hits.row)), dials))
-    likely = (first.probability >= dials.leave) & first.solid & ~hits.inside
+    first = _weigh(held, frontier, predict, hits, rest, np.zeros(len(hits.row)), dials, least)
+    likely = first.holds(dials) & ~hits.inside
     if not likely.any():
         return first
     belief = np.where(likely, first.probability, 0.0)[hits.row]
     believed = np.bincount(hits.cell, weights=belief, minlength=len(held.cell_key))[hits.cell] - belief
     timed = index.window[index.kind[hits.incidence]] > 0
-    return _vouch(held, hits, _weigh(held, frontier, predict, hits, rest, np.where(timed, 0.0, believed), dials))
+    return _weigh(held, frontier, predict, hits, rest, np.where(timed, 0.0, believed), dials, least)
 
 
 def _vouch(held: Held, hits: _Hits, scores: Scores) -> Scores:
@@ -256,18 +275,23 @@ class _Hits:
     mine: BoolArray
     inside: BoolArray
 
+    def only(self, keep: BoolArray) -> _Hits:
+        """The hits marked in ``keep``."""
+        return _Hits(
+            self.row[keep], self.incidence[keep], self.cell[keep], self.members[keep],
+            self.outsiders[keep], self.holders[keep], self.mine[keep], self.inside,
+        )  # fmt: skip
+
 
 def _meet(held: Held, frontier: Sets) -> _Hits:
     index = held.index
     inside = held.sets.contains(frontier.label, frontier.account)
     begin, end = index.shared_start[frontier.account], index.shared_start[frontier.account + 1]
-    incidence, row = index.shared[ranges(begin, end)], np.repeat(np.arange(len(frontier.account)), end - begin)
-    known = held.anywhere[index.value[incidence]]
-    incidence, row = incidence[known], row[known]
-    value = index.value[incidence]
-    cell, there = held.find(frontier.label[row], value)
-    there &= ~index.placeholder[value]
-    incidence, row, cell = incidence[there], row[there], cell[there]
+    place, row = ranges(begin, end), np.repeat(np.arange(len(frontier.account)), end - begin)
+    known = held.anywhere[index.shared_value[place]]
+    place, row = place[known], row[known]
+    cell, there = held.find(frontier.label[row], index.shared_value[place])
+    incidence, row, cell = index.shared[place[there]], row[there], cell[there]
     window = index.window[index.kind[incidence]]
     mine = inside[row]
     members = (held.count[cell] - mine).astype(float)
@@ -289,20 +313,25 @@ def _weigh(
     rest: FloatArray,
     believed: FloatArray,
     dials: ExpandSettings,
+    least: float,
 ) -> Scores:
     """Add up hits and the rest; ``believed`` outsiders of each hit are taken for members already."""
     index, n_rows = held.index, len(frontier.account)
-    label, kind, value = frontier.label[hits.row], index.kind[hits.incidence], index.value[hits.incidence]
-    s = hits.members
+    label, kind, s = frontier.label[hits.row], index.kind[hits.incidence], hits.members
     background = (
         predict.eps[kind] + (np.maximum(hits.outsiders - believed, 0.0) + 0.5) / index.per_kind_incidences[kind]
     )
     draws = predict.draws[label, kind] - np.where(hits.mine, index.activity[hits.incidence], 0.0)
     likely = np.maximum(s - predict.sigma[label, kind], 0.0) / (np.maximum(draws, s) + _THETA)
     bits = np.log2(likely / np.minimum(background, 1.0) + predict.fresh[label, kind])
-    size = held.sets.size
-    soft = (bits >= dials.soft_bits) & (s >= np.maximum(dials.soft_members, 0.5 * size[label]))
+    strong = bits >= dials.soft_bits
     bits = np.clip(bits, 0.0, np.array([k.cap for k in index.kinds])[kind])
+    if least:
+        most = np.bincount(hits.row, weights=bits, minlength=n_rows) + rest
+        hope = (hits.inside | (probability(most + _ROUNDING) >= least))[hits.row]
+        hits, label, kind, strong, bits = hits.only(hope), label[hope], kind[hope], strong[hope], bits[hope]
+    value, s, size = index.value[hits.incidence], hits.members, held.sets.size
+    soft = strong & (s >= np.maximum(dials.soft_members, 0.5 * size[label]))
     speaks = ~_alone(index, hits.row, kind, n_rows) & ~swallowed(index.kinds, hits.row, kind, bits > 0)
     bits = np.where(speaks, bits, 0.0)
 
@@ -317,10 +346,11 @@ def _weigh(
     families, reasons, exclusive, behaviour = _add_up(index, hits.row, value, kind, bits, soft, together, n_rows, dials)
     total = families.sum(axis=1) + rest
     own_life = _own_life(index, frontier, hits, bits, total > -4, dials)
-    return Scores(
+    scores = Scores(
         frontier, total, probability(total), reasons, exclusive, behaviour, own_life, np.zeros(n_rows, dtype=bool),
         families, hits.row, hits.incidence, bits, s, hits.holders,
     )  # fmt: skip
+    return _vouch(held, hits, scores)
 
 
 def _own_life(

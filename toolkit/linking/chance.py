@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -15,10 +14,10 @@ from toolkit.linking.partition import find_clusters
 from toolkit.linking.score import combine, corroborate, propose, weigh
 from toolkit.settings import CHANCE_DRAWS, MAX_PAIRS
 
-__all__ = ["simulate_chance"]
+__all__ = ["BESIDE", "simulate_chance"]
 
-TWO_AT_ONCE = 2_000_000
-"""Incidences up to which two draws are made side by side."""
+BESIDE = 2_000_000
+"""Incidences up to which shuffled data may be linked beside the data themselves: each takes the memory of a linking."""
 
 
 def simulate_chance(
@@ -72,9 +71,7 @@ def simulate_chance(
         support = [float(np.median(scores.bits[found.label == label])) for label in range(found.number)]
         return bits, found.size, np.array(support, dtype=float)
 
-    # Each draw is its own: threads change the time, not the answer. But each takes the memory of a whole linking.
-    with ThreadPoolExecutor(max_workers=2 if len(index.account) <= TWO_AT_ONCE else 1) as pool:
-        drawn = list(pool.map(one, range(draws)))
+    drawn = [one(draw) for draw in range(draws)]
     return Chance(
         [bits[bits > 0] for bits, _, _ in drawn],
         np.concatenate([np.empty(0, dtype=np.int64), *(size for _, size, _ in drawn)]),

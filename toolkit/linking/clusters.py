@@ -9,7 +9,8 @@ chance (:mod:`toolkit.linking.null`), and whoever stands just outside is named w
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -17,9 +18,9 @@ import numpy as np
 import polars as pl
 
 from toolkit.errors import visible
-from toolkit.linking.arrays import BoolArray, FloatArray, IntArray, scramble
+from toolkit.linking.arrays import BoolArray, FloatArray, IntArray, first_of_each, run_starts, scramble
 from toolkit.linking.belonging import ExpandSettings, Scores, cell_bits, find_frontier, score_accounts
-from toolkit.linking.chance import simulate_chance
+from toolkit.linking.chance import BESIDE, simulate_chance
 from toolkit.linking.combine import combine_bits, count_reasons, family_names
 from toolkit.linking.incidence import Incidence, build_incidence
 from toolkit.linking.innocent import READINGS
@@ -70,11 +71,14 @@ class ClusterSettings:
     dropped: float = 0.2
     chance_draws: int = CHANCE_DRAWS
 
-    def chance(self, index: Incidence) -> Chance:
-        """Shuffle, link and cluster as these settings say."""
-        return simulate_chance(
-            index, self.judge, draws=self.chance_draws, min_size=self.min_size, seed=self.seed
+    def chance(self, index: Incidence) -> Callable[[], Chance]:
+        """Shuffle, link and cluster as these settings say, beside whatever comes next; call for what it brought."""
+        beside = ThreadPoolExecutor(max_workers=1)
+        drawn = beside.submit(
+            simulate_chance, index, self.judge, draws=self.chance_draws, min_size=self.min_size, seed=self.seed
         )  # fmt: skip
+        beside.shutdown(wait=len(index.account) > BESIDE)
+        return drawn.result
 
 
 def cluster_accounts(
@@ -121,7 +125,7 @@ def cluster_accounts(
 
 
 def cluster_index(
-    index: Incidence, shared: Shared, chance: Chance | None, dials: ClusterSettings
+    index: Incidence, shared: Shared, chance: Callable[[], Chance] | None, dials: ClusterSettings
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Cluster accounts that are coded and weighed already; see :func:`cluster_accounts`."""
     judge = dials.judge
@@ -133,7 +137,7 @@ def cluster_index(
     support = np.array(
         [float(np.median(scores.bits[inside & (scores.frontier.label == c)])) for c in range(sets.number)]
     )
-    fdr = np.full(sets.number, np.nan) if chance is None else ring_fdr(sets.size, support, chance)
+    fdr = np.full(sets.number, np.nan) if chance is None else ring_fdr(sets.size, support, chance())
     structures = read_structures(index, sets)
     members = _members(index, sets, scores, structures, fdr, dials)
     return members, _cards(index, sets, scores, structures, support, fdr)
@@ -145,12 +149,9 @@ def _members(
     label, account = scores.frontier.label, scores.account
     inside = sets.contains(label, account)
     placed = np.isin(account, sets.account)
-    likely = ~inside & ~placed & (scores.probability >= dials.judge.leave)
-    likely &= (scores.reasons >= 2) | scores.vouched
     # An account outside stands beside one cluster only: where its evidence is strongest.
-    outside = np.flatnonzero(likely)
-    outside = outside[np.lexsort((label[outside], -scores.bits[outside], account[outside]))]
-    outside = outside[np.unique(account[outside], return_index=True)[1]]
+    outside = np.flatnonzero(~inside & ~placed & (scores.probability >= dials.judge.leave) & scores.reasoned)
+    outside = outside[first_of_each(account[outside], label[outside], -scores.bits[outside])]
     rows = np.concatenate((np.flatnonzero(inside), outside))
     role = np.where(inside[rows], "member", np.where(scores.own_life[rows], "victim", "candidate"))
     persistence = np.full(len(label), np.nan)
@@ -230,8 +231,7 @@ def _leave_one_out(index: Incidence, scores: Scores, judge: ExpandSettings) -> B
     """Whether each account still holds without the value, and without the family, that ties it best."""
     n_rows = len(scores.account)
     rest = scores.bits - scores.families.sum(axis=1)
-    order = np.lexsort((scores.hit_incidence, -scores.hit_bits, scores.hit_row))
-    first = order[np.unique(scores.hit_row[order], return_index=True)[1]]
+    first = first_of_each(scores.hit_row, scores.hit_incidence, -scores.hit_bits)
     bits = scores.hit_bits.copy()
     bits[first] = 0.0
     value = index.value[scores.hit_incidence]
@@ -339,8 +339,7 @@ def _count_tied_pairs(held: Held, bits: FloatArray) -> FloatArray:
         held.cell_label[heavy], weights=(count * (count - 1) / 2)[heavy], minlength=sets.number
     )  # fmt: skip
     rows = np.flatnonzero(heavy[held.cell] & (sets.size[held.label] <= EXACT_SIZE))
-    member = np.searchsorted(sets.key, held.label[rows] * sets.n_accounts + held.index.account[held.incidence[rows]])
-    table = csr_array((np.ones(len(rows)), (member, held.cell[rows])), shape=(len(sets.key), len(count)))
+    table = csr_array((np.ones(len(rows)), (held.row[rows], held.cell[rows])), shape=(len(sets.key), len(count)))
     both = (table @ table.T).tocoo()
     distinct = np.bincount(sets.label[both.row[both.row < both.col]], minlength=sets.number)
     return np.asarray(np.where(sets.size <= EXACT_SIZE, distinct, pairs), dtype=float)
@@ -354,7 +353,7 @@ def _related(held: Held, bits: FloatArray) -> list[set[int]]:
     related: list[set[int]] = [set() for _ in range(held.sets.number)]
     strong = np.flatnonzero(bits >= TIE_BITS)
     order = strong[np.lexsort((held.cell_label[strong], held.cell_value[strong]))]
-    start = np.flatnonzero(np.diff(held.cell_value[order], prepend=-1))
+    start = run_starts(held.cell_value[order])
     for begin, end in zip(start, [*start[1:], len(order)], strict=True):
         owners = held.cell_label[order[begin:end]].tolist()
         for owner in owners:

@@ -68,15 +68,11 @@ def find_crowds(index: Incidence, dials: ExpandSettings, among: IntArray | None 
     values = np.flatnonzero(wide)
     values = values[np.lexsort((values, index.holders[values]))]
     values = values[np.cumsum(index.holders[values]) <= MOST_ACCOUNTS]
-    crowds = [_look_over(index, index.account[index.by_value[rows]], dials) for rows in _rows(index, values)]
+    start = index.value_start
+    crowds = [_look_over(index, index.value_account[start[value] : start[value + 1]], dials) for value in values]
     left = [crowd for crowd in crowds if len(crowd)]
     label = np.repeat(np.arange(len(left)), [len(crowd) for crowd in left])
     return Sets.of(label, np.concatenate([np.empty(0, dtype=np.int64), *left]), len(left), index.n_accounts)
-
-
-def _rows(index: Incidence, values: IntArray) -> list[IntArray]:
-    """Where each value stands in ``by_value``."""
-    return [np.arange(index.value_start[v], index.value_start[v + 1]) for v in values]
 
 
 def _look_over(index: Incidence, crowd: IntArray, dials: ExpandSettings) -> IntArray:
@@ -92,7 +88,7 @@ def _look_over(index: Incidence, crowd: IntArray, dials: ExpandSettings) -> IntA
         everywhere[held.cell_value[held.count >= NEARLY_ALL * len(left.account)]] = True
         scores = score_accounts(index, left, left, dials)
         apart = score_accounts(index, left, left, dials, without=everywhere)
-        left = left.only((scores.probability >= dials.leave) & scores.solid & (apart.reasons >= 1))
+        left = left.only(scores.holds(dials) & (apart.reasons >= 1))
         if len(left.account) < REMAINS * len(crowd):
             return left.account[:0]
     return left.account

@@ -17,7 +17,7 @@ from itertools import combinations
 
 import numpy as np
 
-from toolkit.linking.arrays import BoolArray, FloatArray, IntArray, ranges
+from toolkit.linking.arrays import BoolArray, FloatArray, IntArray, first_of_each, ranges, run_starts
 from toolkit.linking.belonging import cell_bits
 from toolkit.linking.combine import count_reasons, family_codes
 from toolkit.linking.communities import find_communities
@@ -183,8 +183,7 @@ def name_pieces(sets: Sets, piece: IntArray) -> Sets:
     _, piece, size = np.unique(piece, return_inverse=True, return_counts=True)
     home = np.zeros(len(size), dtype=np.int64)
     home[piece] = sets.label
-    order = np.lexsort((np.arange(len(size)), -size, home))
-    keeps = order[np.unique(home[order], return_index=True)[1]]
+    keeps = first_of_each(home, -size)
     label = np.full(len(size), -1, dtype=np.int64)
     label[keeps] = home[keeps]
     others = np.flatnonzero(label < 0)
@@ -194,13 +193,12 @@ def name_pieces(sets: Sets, piece: IntArray) -> Sets:
 
 def _find_parts(held: Held, bits: FloatArray, gamma: float, seed: int = 0) -> IntArray:
     """A part per row of the sets: communities of the members that share values, set by set."""
-    sets, index = held.sets, held.index
-    row = np.searchsorted(sets.key, held.label * sets.n_accounts + index.account[held.incidence])
-    order = np.lexsort((row, held.cell))
-    order = order[(held.count[held.cell[order]] >= 2) & (bits[held.cell[order]] > 0)]
-    cell, row = held.cell[order], row[order]
-    start = np.flatnonzero(np.concatenate(([True], cell[1:] != cell[:-1]))) if len(cell) else np.empty(0, np.int64)
-    size = np.diff(np.concatenate((start, [len(cell)])))
+    sets = held.sets
+    order = np.flatnonzero(((held.count >= 2) & (bits > 0))[held.cell])
+    order = order[np.lexsort((held.row[order], held.cell[order]))]
+    cell, row = held.cell[order], held.row[order]
+    start = run_starts(cell)
+    size = np.diff(start, append=len(cell))
     end = np.repeat(start + size, size)
     place = np.arange(len(cell))
     last = np.minimum(end, place + 1 + PAIRS_PER_VALUE)
@@ -235,7 +233,6 @@ class _Ties:
     @classmethod
     def of(cls, held: Held, bits: FloatArray, part: IntArray) -> _Ties:
         sets = held.sets
-        row = np.searchsorted(sets.key, held.label * sets.n_accounts + held.index.account[held.incidence])
         n_parts = int(part.max()) + 1
         home = np.zeros(n_parts, dtype=np.int64)
         home[part] = sets.label
@@ -243,20 +240,18 @@ class _Ties:
         n_cells = max(len(held.count), 1)
         strong = np.flatnonzero((bits[held.cell] >= STRONG_TIE) & (held.count[held.cell] >= 2))
         key, place, inside = np.unique(
-            part[row[strong]] * n_cells + held.cell[strong], return_inverse=True, return_counts=True
+            part[held.row[strong]] * n_cells + held.cell[strong], return_inverse=True, return_counts=True
         )
         cell = key % n_cells
         return cls(
             held, part, n_parts, home, size, key // n_cells, cell, inside.astype(np.int64), bits[cell],
-            row[strong], place.astype(np.int64),
+            held.row[strong], place.astype(np.int64),
         )  # fmt: skip
 
     def largest(self, among: BoolArray) -> IntArray:
         """The largest of the given parts in each set; the one with the smallest number on a tie."""
         parts = np.flatnonzero(among)
-        order = parts[np.lexsort((parts, -self.size[parts], self.home[parts]))]
-        first: IntArray = order[np.unique(self.home[order], return_index=True)[1]]
-        return first
+        return parts[first_of_each(self.home[parts], -self.size[parts])]
 
     def reach(self, label: IntArray, now: IntArray) -> BoolArray:
         """Whether each part not placed yet (``label`` -1) is tied to the parts that carry the label ``now`` of it."""
@@ -301,8 +296,7 @@ class _Ties:
     def _threads(self, tie: BoolArray, standing: BoolArray, theirs: IntArray) -> BoolArray:
         """Mark, for each part, the value that most of it holds, and all values that lead to one account outside it."""
         thread = np.zeros(len(self.owner), dtype=bool)
-        order = np.lexsort((self.cell, -np.where(tie, self.inside, 0), self.owner))
-        thread[order[np.unique(self.owner[order], return_index=True)[1]]] = True
+        thread[first_of_each(self.owner, self.cell, -np.where(tie, self.inside, 0))] = True
         single = np.flatnonzero(tie & (theirs[self.cell] == 1))
         ours = np.flatnonzero(standing[self.part[self.row]])
         holder = np.full(len(theirs), -1, dtype=np.int64)

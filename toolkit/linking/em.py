@@ -17,8 +17,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from toolkit.linking.arrays import BoolArray, FloatArray, IntArray, rank_within
 from toolkit.linking.combine import FAMILY_DAMPING, family_codes
@@ -320,7 +322,7 @@ def fit_mixture(
     >>> round(found.lam, 4), found.m[:, 1].round(2).tolist()
     (0.001, [0.9, 0.9])
     """
-    a = agreements
+    a, like, number = _once(agreements)
     alike = _group(a)
     full = np.concatenate([1 - m.sum(axis=1, keepdims=True), m], axis=1)
     step = 0
@@ -328,6 +330,7 @@ def fit_mixture(
     while step < max_iterations and not converged:
         step += 1
         r, r_rest, _, true = _expect(a, alike, full, lam)
+        r *= number
         cell = np.bincount(
             a.field * full.shape[1] + a.level, weights=r[a.pair] * true, minlength=full.size
         ).reshape(full.shape)  # fmt: skip
@@ -341,12 +344,13 @@ def fit_mixture(
         share = np.maximum(told[known] / seen[known, None], 1e-12)
         new[known, 0] = np.clip(1 - share.sum(axis=1), FLOOR, 1 - FLOOR)
         new[known, 1:] = share * ((1 - new[known, 0]) / share.sum(axis=1))[:, None]
-        now = min(0.5, max(float(r.sum() + r_rest.sum()) / max(1.0, a.total), 1e-300))
+        now = min(0.5, max(float(r.sum() + r_rest.sum()) / max(1.0, agreements.total), 1e-300))
         converged = abs(now - lam) <= close * lam and bool(np.all(np.abs(new - full) <= close))
         lam, full = now, new
     r, r_rest, logs, _ = _expect(a, alike, full, lam)
+    r *= number
     matches = float(r.sum() + r_rest.sum())
-    return Mixture(lam, full, step, converged, matches, _support(a, alike, r, r_rest), logs / np.log(2))
+    return Mixture(lam, full, step, converged, matches, _support(a, alike, r, r_rest), logs[like] / np.log(2))
 
 
 @dataclass(frozen=True)
@@ -359,13 +363,46 @@ class _Alike:
     row_weight: FloatArray
 
 
-def _group(a: Agreements) -> _Alike:
-    code = np.zeros(len(a.both), dtype=np.int64)
-    for column in (*a.both.T, *a.weight.T):
-        levels, level = np.unique(column, return_inverse=True)
+def _once(a: Agreements) -> tuple[Agreements, IntArray, FloatArray]:
+    """Pairs that agree on the same in the same way, once; which of these each pair is, and how many each stands for.
+
+    Most pairs meet on one value, and chance knows few numbers: millions of pairs are thousands, and EM goes over them
+    hundreds of times.
+    """
+    _, how = np.unique(a.u, return_inverse=True)
+    how = how * (int(a.level.max(initial=0)) + 1) + a.level + 1
+    agrees = []
+    for field in range(a.both.shape[1]):
+        rows = a.field == field
+        column = np.zeros(len(a.both), dtype=np.int64)
+        column[a.pair[rows]] = how[rows]
+        agrees.append(column)
+    code, first = _number([*agrees, *a.both.T, *a.weight.T])
+    rows = np.zeros(len(code), dtype=bool)
+    rows[first] = True
+    rows = rows[a.pair]
+    once = replace(
+        a, both=a.both[first], weight=a.weight[first],
+        pair=code[a.pair[rows]], field=a.field[rows], level=a.level[rows], u=a.u[rows],
+    )  # fmt: skip
+    return once, code, np.bincount(code).astype(float)
+
+
+def _number(columns: Sequence[NDArray[Any]]) -> tuple[IntArray, IntArray]:
+    """Number the rows of some columns, the same where all columns are the same; and a row of each number."""
+    code = np.zeros(len(columns[0]), dtype=np.int64)
+    for column in columns:
+        levels = np.unique(column)
         if len(levels) > 1:
-            _, code = np.unique(code * len(levels) + level, return_inverse=True)
-    _, first = np.unique(code, return_index=True)
+            key = code * len(levels) + np.searchsorted(levels, column)
+            code = np.unique(key, return_inverse=True)[1]
+    row = np.zeros(int(code.max(initial=-1)) + 1, dtype=np.int64)
+    row[code] = np.arange(len(code))
+    return code, row
+
+
+def _group(a: Agreements) -> _Alike:
+    code, first = _number([*a.both.T, *a.weight.T])
     return _Alike(code, a.both[first].astype(float), a.weight[first], a.weight[a.pair, a.field])
 
 

@@ -166,7 +166,8 @@ def _judge(index: Incidence, now: Sets, dials: ExpandSettings) -> tuple[Sets, Se
     coming: list[IntArray] = []
     for first in range(0, now.number, SETS_AT_ONCE):
         some = now.pick(np.arange(first, min(first + SETS_AT_ONCE, now.number)))
-        scores = score_accounts(index, some, find_frontier(index, some, dials), dials)
+        frontier = find_frontier(index, some, dials)
+        scores = score_accounts(index, some, frontier, dials, least=min(dials.join, dials.leave))
         for found, moves in zip((weak, coming), _moves(some, scores, dials), strict=True):
             found.append(moves.key + first * now.n_accounts)
     return (
@@ -179,7 +180,7 @@ def _moves(now: Sets, scores: Scores, dials: ExpandSettings) -> tuple[Sets, Sets
     """Members of each set that no longer hold, and the accounts that join it."""
     frontier, p = scores.frontier, scores.probability
     inside = now.contains(frontier.label, frontier.account)
-    leaves = inside & ((p < dials.leave) | ~scores.solid)
+    leaves = inside & ~scores.holds(dials)
     ready = np.flatnonzero(~inside & (p >= dials.join) & scores.solid)
     ready = ready[np.lexsort((frontier.account[ready], -scores.bits[ready], frontier.label[ready]))]
     places = np.maximum(2, now.size // 2)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from toolkit.linking.arrays import BoolArray, IntArray
+from toolkit.linking.arrays import BoolArray, IntArray, first_of_each
 from toolkit.linking.belonging import ExpandSettings, cell_bits, score_accounts
 from toolkit.linking.cut import STRONG_TIE, name_pieces
 from toolkit.linking.incidence import Incidence
@@ -82,12 +82,10 @@ def cut_hinges(index: Incidence, sets: Sets, dials: ExpandSettings) -> Sets:
         home = np.zeros(sides.number, dtype=np.int64)
         home[side[found]] = sets.label[found]
         scores = score_accounts(index, sides, sides, dials)
-        holds = (scores.probability >= dials.leave) & scores.solid
-        stands = np.bincount(sides.label, weights=holds, minlength=sides.number) >= STANDS * sides.size
+        stands = np.bincount(sides.label, weights=scores.holds(dials), minlength=sides.number) >= STANDS * sides.size
         leaves = stands & (np.bincount(home[stands], minlength=sets.number)[home] >= 2)
-        order = np.lexsort((np.arange(sides.number), -sides.size, home))
-        order = order[leaves[order]]
-        leaves[order[np.unique(home[order], return_index=True)[1]]] = False  # the largest keeps the rest
+        going = np.flatnonzero(leaves)
+        leaves[going[first_of_each(home[going], -sides.size[going])]] = False  # the largest keeps the rest
         if not leaves.any():
             break
         sets = name_pieces(sets, np.where(found & leaves[side], sets.number + side, sets.label))
@@ -140,13 +138,12 @@ def _graphs(held: Held, least: int) -> Iterator[tuple[int, IntArray, IntArray, n
     sets = held.sets
     strong = (held.count >= 2) & (cell_bits(held) >= STRONG_TIE)
     rows = np.flatnonzero(strong[held.cell])
-    account, value = held.index.account[held.incidence[rows]], held.cell[rows]
+    row, value = held.row[rows], held.cell[rows]
     end = np.searchsorted(held.label[rows], np.arange(sets.number), side="right")
     begin = np.concatenate(([0], end[:-1]))
     for label in np.flatnonzero(sets.size >= least).tolist():
-        members = sets.members(label)
-        who = np.searchsorted(members, account[begin[label] : end[label]])
-        what = len(members) + np.unique(value[begin[label] : end[label]], return_inverse=True)[1]
+        who = row[begin[label] : end[label]] - sets.start[label]
+        what = sets.size[label] + np.unique(value[begin[label] : end[label]], return_inverse=True)[1]
         yield label, who, what, nx.Graph(zip(who.tolist(), what.tolist(), strict=True))
 
 

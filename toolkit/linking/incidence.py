@@ -100,6 +100,12 @@ class Incidence:
         return np.bincount(self.value, minlength=self.n_values).astype(np.int64)
 
     @cached_property
+    def proposes(self) -> BoolArray:
+        """By value code: whether its holders may be paired: two or more, no more than its kind allows."""
+        ceiling = np.array([kind.max_holders for kind in self.kinds])[self.value_kind]
+        return (self.holders >= 2) & (self.holders <= ceiling) & ~self.placeholder
+
+    @cached_property
     def per_kind_incidences(self) -> FloatArray:
         """Incidences per kind: M_k."""
         return np.bincount(self.kind, minlength=len(self.kinds)).astype(float)
@@ -155,6 +161,11 @@ class Incidence:
     def shared(self) -> IntArray:
         """Incidences of values that another account holds too, in order; placeholders are among them."""
         return np.flatnonzero(self.holders[self.value] > 1)
+
+    @cached_property
+    def shared_value(self) -> IntArray:
+        """Their values."""
+        return self.value[self.shared]
 
     @cached_property
     def shared_start(self) -> IntArray:

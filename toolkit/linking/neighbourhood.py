@@ -51,18 +51,16 @@ def walk_outward(index: Incidence, start: IntArray, *, hops: int, budget: int) -
     >>> walk_outward(build_incidence(find_observations(frame)), np.array([0]), hops=2, budget=10).tolist()
     [0, 1, 2]
     """
-    ceiling = np.array([kind.max_holders for kind in index.kinds])[index.value_kind]
-    leads = (index.holders >= 2) & (index.holders <= ceiling) & ~index.placeholder
     found = np.unique(start)
     fresh = found
     for _ in range(hops):
         values = np.unique(index.value[ranges(index.start[fresh], index.start[fresh + 1])])
-        values = values[leads[values]]
+        values = values[index.proposes[values]]
         values = values[np.lexsort((values, index.holders[values]))]
         room = budget - len(found)
         values = values[: int(np.searchsorted(np.cumsum(index.holders[values] - 1), room, side="right"))]
         rows = ranges(index.value_start[values], index.value_start[values + 1])
-        fresh = np.setdiff1d(index.account[index.by_value[rows]], found)
+        fresh = np.setdiff1d(index.value_account[rows], found)
         if not len(fresh):
             break
         found = np.union1d(found, fresh)
@@ -72,9 +70,7 @@ def walk_outward(index: Incidence, start: IntArray, *, hops: int, budget: int) -
 def pair_among(index: Incidence, accounts: IntArray) -> tuple[IntArray, IntArray]:
     """Name the pairs among some accounts that meet on a value which may propose; a < b, sorted, no pair twice."""
     rows = ranges(index.start[accounts], index.start[accounts + 1])
-    value = index.value[rows]
-    ceiling = np.array([kind.max_holders for kind in index.kinds])[index.value_kind[value]]
-    rows = rows[(index.holders[value] >= 2) & (index.holders[value] <= ceiling) & ~index.placeholder[value]]
+    rows = rows[index.proposes[index.value[rows]]]
     rows = rows[np.lexsort((index.account[rows], index.value[rows]))]
     value, account = index.value[rows], index.account[rows]
     end = np.searchsorted(value, value, side="right")

@@ -76,11 +76,10 @@ def build_network(
     say(f"{len(a):,} pairs of accounts to weigh")
     plain = weigh(index, a, b)
     chance = dials.chance(index) if dials.chance_draws else None
-    say("weighed, and against shuffled data; clustering")
+    say("weighed; clustering, and shuffled data beside")
     shared, trust = corroborate(index, plain)
     partners, prior = expected_partners(index, plain, used)
-    links = links_table(
-        index, shared, chance.bits if chance else [], min_probability=min_probability, partners=partners
-    )
     members, clusters = cluster_index(index, plain, chance, dials)
+    by_chance = chance().bits if chance else []
+    links = links_table(index, shared, by_chance, min_probability=min_probability, partners=partners)
     return Network(links, members, clusters, hubs_table(index, used, trust), [prior, *describe_inferred(index)])

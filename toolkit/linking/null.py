@@ -3,8 +3,8 @@
 Within each kind, and among incidences that began at about the same time, the accounts are dealt out anew. Every account
 keeps as many values of the kind, every value as many holders and its times, and everybody roughly keeps their calendar
 (otherwise a dealt account would have lived all over the year, and chance would look poorer than it is); only *who meets
-whom* is chance. Linking and clustering the shuffled data in
-the same way says how many pairs, and how many clusters of which size, chance brings forth:
+whom* is chance. Linking and clustering the shuffled data in the same way says how many pairs, and how many clusters of
+which size, chance brings forth:
 
     FDR(t) = pairs at t bits or more in the shuffled data / the same in the data
 
@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from toolkit.linking.arrays import FloatArray, IntArray, ranges, rank_within, run_starts
+from toolkit.linking.arrays import FloatArray, IntArray, first_of_each, rank_within
 from toolkit.linking.incidence import Incidence
 
 __all__ = ["Chance", "draw_chance", "q_values", "ring_fdr"]
@@ -62,7 +62,7 @@ def draw_chance(index: Incidence, draw: int, *, seed: int = 0) -> Incidence:
     order = np.lexsort((when, index.kind))
     table = (rank_within(index.kind[order]) // TABLE) + index.kind[order] * len(order)
     account[order] = account[order[np.lexsort((rng.random(len(order)), table))]]
-    order = _first_of_each(account * index.n_values + index.value, index.use_first)
+    order = first_of_each(account * index.n_values + index.value, index.use_first)
     return replace(
         index,
         account=account[order],
@@ -73,19 +73,6 @@ def draw_chance(index: Incidence, draw: int, *, seed: int = 0) -> Incidence:
         use_last=index.use_last[order],
         n=index.n[order],
     )
-
-
-def _first_of_each(key: IntArray, at: FloatArray) -> IntArray:
-    """Rows in order of their key, of equal ones only the one that is first in time, then in place."""
-    order = np.argsort(key)
-    start = run_starts(key[order])
-    size = np.diff(start, append=len(key))
-    first = order[start]
-    again = ranges(start[size > 1], (start + size)[size > 1])  # few are dealt one value twice
-    rows = order[again]
-    rows = rows[np.lexsort((rows, at[rows], key[rows]))]
-    first[size > 1] = rows[run_starts(key[rows])]
-    return first
 
 
 def q_values(observed: FloatArray, chance: list[FloatArray], *, among: FloatArray | None = None) -> FloatArray:

@@ -41,6 +41,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from toolkit.linking.arrays import first_of_each
 from toolkit.linking.belonging import ExpandSettings, score_accounts
 from toolkit.linking.crowds import find_crowds
 from toolkit.linking.cut import cut_sets
@@ -117,7 +118,7 @@ def _prune(index: Incidence, sets: Sets, dials: ExpandSettings) -> Sets:
     """Let members leave until all that are left hold."""
     for _ in range(PRUNINGS):
         scores = score_accounts(index, sets, sets, dials)
-        holds = (scores.probability >= dials.leave) & scores.solid
+        holds = scores.holds(dials)
         if holds.all():
             break
         sets = sets.only(holds)
@@ -127,17 +128,15 @@ def _prune(index: Incidence, sets: Sets, dials: ExpandSettings) -> Sets:
 def _without_stars(index: Incidence, sets: Sets, dials: ExpandSettings) -> Sets:
     """Where half of a set would fall without one account, let them: who was seen everywhere makes no ring of others."""
     held = hold(index, sets)
-    row = np.searchsorted(sets.key, held.label * sets.n_accounts + index.account[held.incidence])
-    ties = np.bincount(row[held.count[held.cell] == 2], minlength=len(sets.key))
-    order = np.lexsort((sets.account, -ties, sets.label))
-    bearer = order[np.unique(sets.label[order], return_index=True)[1]]
+    ties = np.bincount(held.row[held.count[held.cell] == 2], minlength=len(sets.key))
+    bearer = first_of_each(sets.label, -ties)
     bearer = bearer[sets.size[sets.label[bearer]] >= STAR_SIZE]
     rest = np.ones(len(sets.key), dtype=bool)
     rest[bearer] = False
     others = sets.only(rest)
     scores = score_accounts(index, others, others, dials)
     holds = np.ones(len(sets.key), dtype=bool)
-    holds[rest] = (scores.probability >= dials.leave) & scores.solid
+    holds[rest] = scores.holds(dials)
     fall = np.bincount(sets.label[~holds], minlength=sets.number)
     star = (sets.size >= STAR_SIZE) & (fall >= 0.5 * sets.size)
     return sets.only(holds | ~star[sets.label])
@@ -146,8 +145,6 @@ def _without_stars(index: Incidence, sets: Sets, dials: ExpandSettings) -> Sets:
 def _share_out(index: Incidence, sets: Sets, dials: ExpandSettings) -> Sets:
     """Leave each account in the set where its evidence is strongest; the first set on a tie."""
     scores = score_accounts(index, sets, sets, dials)
-    order = np.lexsort((sets.label, -scores.bits, sets.account))
-    best = order[np.unique(sets.account[order], return_index=True)[1]]
     keep = np.zeros(len(sets.account), dtype=bool)
-    keep[best] = True
+    keep[first_of_each(sets.account, sets.label, -scores.bits)] = True
     return sets.only(keep)

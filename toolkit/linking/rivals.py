@@ -73,7 +73,7 @@ def cut_rivals(index: Incidence, sets: Sets, *, seed: int = 0) -> Sets:
     for one in np.flatnonzero(sets.size >= 2 * THREAD_SIZE).tolist():
         first, last = np.searchsorted(label, [one, one + 1])
         mine, n = rows[first:last], int(sets.size[one])
-        who = np.searchsorted(sets.members(one), index.account[held.incidence[mine]])
+        who = held.row[mine] - sets.start[one]
         for code in np.unique(kind[first:last]).tolist():
             asked = kind[first:last] == code
             groups = _find_groups(who[asked], held.cell[mine[asked]], n, np.random.default_rng([seed, one, code]))

@@ -97,9 +97,8 @@ def propose(index: Incidence, max_pairs: int = MAX_PAIRS) -> tuple[IntArray, Int
     used : bool array
         By value code: whether the value proposed pairs.
     """
-    ceiling = np.array([kind.max_holders for kind in index.kinds])[index.value_kind]
     holders = index.holders
-    wanted = np.flatnonzero((holders >= 2) & (holders <= ceiling) & ~index.placeholder)
+    wanted = np.flatnonzero(index.proposes)
     wanted = wanted[np.lexsort((wanted, holders[wanted]))]
     cost = np.cumsum(holders[wanted] * (holders[wanted] - 1) // 2)
     wanted = wanted[: int(np.searchsorted(cost, max_pairs, side="right"))]
@@ -465,7 +464,7 @@ def value_bits(index: Incidence, values: IntArray) -> FloatArray:
 
 def _intersect(index: Incidence, a: IntArray, b: IntArray) -> tuple[IntArray, IntArray, IntArray]:
     """Return (pair, incidence of a, incidence of b) for every value the two share, in order of pair and value."""
-    value, start = index.value[index.shared], index.shared_start  # what one account holds alone is shared by none
+    value, start = index.shared_value, index.shared_start  # what one account holds alone is shared by none
     size = start[a + 1] - start[a]
     chunk = 2_000_000  # rows looked up at a time: bounds memory, not the result
     edges = np.concatenate(([0], np.cumsum(size)))

@@ -162,6 +162,11 @@ class Held:
         return self.cell_key // self.index.n_values
 
     @cached_property
+    def row(self) -> IntArray:
+        """Row of ``sets`` whose member holds each incidence."""
+        return np.searchsorted(self.sets.key, self.label * self.sets.n_accounts + self.index.account[self.incidence])
+
+    @cached_property
     def anywhere(self) -> BoolArray:
         """By value code: whether any set holds it."""
         mask = np.zeros(self.index.n_values, dtype=bool)
