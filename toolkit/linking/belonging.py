@@ -189,7 +189,7 @@ def find_frontier(index: Incidence, sets: Sets, dials: ExpandSettings) -> Sets:
     reached = np.cumsum(index.holders[value[cells]])
     first = np.searchsorted(label[cells], np.arange(sets.number))
     before = np.concatenate(([0], reached))[first]
-    cells = cells[reached - before[label[cells]] <= dials.max_frontier]
+    cells = np.sort(cells[reached - before[label[cells]] <= dials.max_frontier])
     begin, end = index.value_start[value[cells]], index.value_start[value[cells] + 1]
     place, cell = ranges(begin, end), np.repeat(cells, end - begin)
     window = np.repeat(index.window[index.value_kind[value[cells]]], end - begin)

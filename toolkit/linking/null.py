@@ -60,8 +60,13 @@ def draw_chance(index: Incidence, draw: int, *, seed: int = 0) -> Incidence:
     account = index.account.copy()
     when = np.nan_to_num(index.use_first, nan=-1.0)
     order = np.lexsort((when, index.kind))
-    table = (rank_within(index.kind[order]) // TABLE) + index.kind[order] * len(order)
-    account[order] = account[order[np.lexsort((rng.random(len(order)), table))]]
+    rank = rank_within(index.kind[order])
+    begin = np.flatnonzero(rank % TABLE == 0)
+    size = np.diff(begin, append=len(order))
+    lots = np.full((len(begin), TABLE), np.inf)
+    lots[np.repeat(np.arange(len(begin)), size), rank % TABLE] = rng.random(len(order))
+    seat = np.argsort(lots, axis=1, kind="stable") + begin[:, None]
+    account[order] = account[order[seat[np.arange(TABLE) < size[:, None]]]]
     order = first_of_each(account * index.n_values + index.value, index.use_first)
     return replace(
         index,

@@ -128,15 +128,16 @@ def weigh(index: Incidence, a: IntArray, b: IntArray) -> Shared:
     Shared
         Only rows with positive bits: a value used too far apart in time says nothing.
     """
-    pair, left, right = _intersect(index, a, b)
-    value = index.value[left]
-    kind = index.value_kind[value]
     of = per_kind_numbers(index)
+    pair, left, right = _intersect(index, a, b)
+    apart = np.maximum(index.first[left], index.first[right]) - np.minimum(index.last[left], index.last[right])
+    meets = (apart <= index.window[index.kind[left]]) & ~index.placeholder[index.value[left]]
+    meets &= _often_enough(index, of, pair, index.kind[left])
+    pair, left, right = pair[meets], left[meets], right[meets]
+    value, kind = index.value[left], index.kind[left]
+    window = index.window[kind]
     low = np.maximum(index.first[left], index.first[right])
     high = np.minimum(index.last[left], index.last[right])
-    apart = np.maximum(low - high, 0.0)
-    window = index.window[kind]
-    meets = (apart <= window) & ~index.placeholder[value]
     holders = np.where(
         window > 0,
         index.count_between(value, np.minimum(low, high) - window, np.maximum(low, high) + window),
@@ -149,7 +150,7 @@ def weigh(index: Incidence, a: IntArray, b: IntArray) -> Shared:
     bits *= np.clip(np.minimum(busiest[left], busiest[right]) ** 0.25, 0.3, 1.0)
     bits = np.where(bits > 0, bits + _time_bits(index, of, kind, left, right), 0.0)
     bits = np.minimum(bits, of.cap[kind])
-    keep = meets & (bits > 0) & _often_enough(index, of, pair, kind)
+    keep = bits > 0
     keep &= ~swallowed(index.kinds, pair, kind, keep)
     rows = np.flatnonzero(keep)
     return Shared(a, b, pair[rows], value[rows], left[rows], right[rows], holders[rows], bits[rows], np.ones(len(rows)))

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from toolkit.linking.arrays import BoolArray, FloatArray, IntArray, ranges, unique_keys
+from toolkit.linking.arrays import BoolArray, FloatArray, IntArray, find_within, ranges, unique_keys
 from toolkit.linking.incidence import AXIS_STRIDE_H, Incidence
 
 __all__ = ["Held", "Sets", "hold", "one_set"]
@@ -179,6 +179,11 @@ class Held:
         return np.sort(axis + self.index.first[self.incidence]), np.sort(axis + self.index.last[self.incidence])
 
     @cached_property
+    def _first(self) -> IntArray:
+        """Where the intervals of each cell begin; one more entry than cells."""
+        return np.concatenate(([0], np.cumsum(self.count)))
+
+    @cached_property
     def _uses(self) -> tuple[FloatArray, FloatArray]:
         timed = ~np.isnan(self.index.use_first[self.incidence])
         rows, axis = self.incidence[timed], self.cell[timed] * AXIS_STRIDE_H
@@ -192,28 +197,11 @@ class Held:
 
     def within_window(self, cell: IntArray, low: FloatArray, high: FloatArray) -> FloatArray:
         """Members whose use of the cell's value touches [low, high] on the clock of windows."""
-        alone = self.count[cell] == 1
-        if not alone.all():
-            several = np.flatnonzero(~alone)
-            touched = np.empty(len(cell))
-            touched[alone] = self._touch_alone(cell[alone], low[alone], high[alone])
-            touched[several] = _touch(self._windows, cell[several], low[several], high[several])
-            return touched
-        return self._touch_alone(cell, low, high)
-
-    def _touch_alone(self, cell: IntArray, low: FloatArray, high: FloatArray) -> FloatArray:
-        """The same for cells of one member: there is one interval to look at, and nothing to search."""
-        axis, incidence = cell * AXIS_STRIDE_H, self._holder[cell]
-        began = axis + self.index.first[incidence] <= axis + high
-        over = axis + self.index.last[incidence] < axis + low
-        return began.astype(float) - over
-
-    @cached_property
-    def _holder(self) -> IntArray:
-        """By cell: an incidence of it, the one where there is one."""
-        holder = np.empty(len(self.cell_key), dtype=np.int64)
-        holder[self.cell] = self.incidence
-        return holder
+        (starts, ends), axis = self._windows, cell * AXIS_STRIDE_H
+        begin, end = self._first[cell], self._first[cell + 1]
+        beyond: FloatArray = np.nextafter(axis + high, np.inf)  # the first that is not less is greater than high
+        began, over = find_within(starts, begin, end, beyond), find_within(ends, begin, end, axis + low)
+        return (began - over).astype(float)
 
     def in_use(self, cell: IntArray, low: FloatArray, high: FloatArray) -> FloatArray:
         """Members whose use of the cell's value touches [low, high], where times are known."""
