@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from toolkit.errors import UnknownNameError
 from toolkit.timeline.build import keep_in_range, put_in_order
 from toolkit.timeline.coded import Ints, order_by_account
-from toolkit.timeline.found import keep_ids, no_findings, write_findings
+from toolkit.timeline.found import no_findings, span_of_each, write_findings
 
 __all__ = ["PARTS", "find_automation"]
 
@@ -101,12 +101,6 @@ def find_automation(
     for code in judged.tolist():
         mine = slice(int(grouped.start[code]), int(grouped.start[code + 1]))
         rows.append(_judge(grouped.at[mine], verb[mine], None if texts is None else texts[mine]))
-    kind = pl.Datetime("us", "UTC")
-    told = (
-        ordered.select(pl.col(by).alias("account_id"), "event_at", "event_id")
-        .group_by("account_id", maintain_order=True)
-        .agg(pl.min("event_at").cast(kind).alias("start_at"), pl.max("event_at").alias("end_at"), keep_ids())
-    )
     schema = {**dict.fromkeys(PARTS, pl.Float64), "period_s": pl.Float64, "reading": pl.String, "n": pl.Int64}
     table = pl.DataFrame(rows, schema=schema, orient="row").with_columns(
         account_id=grouped.names.gather(judged), score=pl.mean_horizontal(*PARTS).fill_null(0.0).round(6)
@@ -118,7 +112,9 @@ def find_automation(
         why=_say(),
     )
     params = {"by": by, "min_n": min_n, "content": content}
-    return write_findings(table.join(told, on="account_id", maintain_order="left"), "automation", params)
+    return write_findings(
+        table.join(span_of_each(ordered, by), on="account_id", maintain_order="left"), "automation", params
+    )
 
 
 def _say() -> pl.Expr:

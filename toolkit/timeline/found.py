@@ -10,7 +10,7 @@ import polars as pl
 
 from toolkit.model.tables import TimelineFindings, conform, empty
 
-__all__ = ["keep_ids", "no_findings", "write_findings"]
+__all__ = ["keep_ids", "no_findings", "span_of_each", "write_findings"]
 
 _KEPT: Final = 10
 """Evidence ids kept from either end of a claim: enough to open it, whatever it spans."""
@@ -27,6 +27,20 @@ def keep_ids(ids: str = "event_id") -> pl.Expr:
     """
     both = pl.concat([pl.col(ids).head(_KEPT), pl.col(ids).slice(_KEPT).tail(_KEPT)])
     return both.alias("evidence_ids")
+
+
+def span_of_each(ordered: pl.DataFrame, by: str) -> pl.DataFrame:
+    """From when to when each account was seen, and by which events: ``account_id``, ``start_at``, ``end_at``, evidence.
+
+    Examples
+    --------
+    >>> rows = pl.DataFrame({"who": ["a", "b", "a"], "event_at": [1, 2, 3], "event_id": ["x", "y", "z"]})
+    >>> span_of_each(rows, "who").rows()
+    [('a', 1, 3, ['x', 'z']), ('b', 2, 2, ['y'])]
+    """
+    rows = ordered.select(pl.col(by).alias("account_id"), "event_at", "event_id")
+    span = pl.min("event_at").alias("start_at"), pl.max("event_at").alias("end_at")
+    return rows.group_by("account_id", maintain_order=True).agg(*span, keep_ids())
 
 
 def no_findings(**columns: pl.DataType | type[pl.DataType]) -> pl.DataFrame:

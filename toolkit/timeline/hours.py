@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from toolkit.timeline.build import keep_in_range, put_in_order
 from toolkit.timeline.coded import code_accounts
-from toolkit.timeline.found import keep_ids, no_findings, write_findings
+from toolkit.timeline.found import no_findings, span_of_each, write_findings
 
 __all__ = ["WAYS_OF_LIVING", "find_active_hours"]
 
@@ -119,12 +119,6 @@ def find_active_hours(
     chance = _rayleigh(profile)
     zones, held = _zones(profile, chance, belief)
     begin, end = _shortest(profile, belief)
-    kind = pl.Datetime("us", "UTC")
-    told = (
-        ordered.select(pl.col(by).alias("account_id"), "event_at", "event_id")
-        .group_by("account_id", maintain_order=True)
-        .agg(pl.min("event_at").cast(kind).alias("start_at"), pl.max("event_at").alias("end_at"), keep_ids())
-    )
     table = pl.DataFrame(
         {
             "account_id": names.gather(judged),
@@ -137,7 +131,7 @@ def find_active_hours(
             "n": n[judged],
             "days": days[judged],
         }
-    ).join(told, on="account_id", maintain_order="left")
+    ).join(span_of_each(ordered, by), on="account_id", maintain_order="left")
     some = pl.col("zones").list.len() > 0
     table = table.with_columns(
         confidence=pl.when(~some)
