@@ -6,9 +6,11 @@ cheapest sequence of states says where bursts are. Its Viterbi recursion is a wa
 of being busy over that of being calm, ``D' = clip(D, 0, gamma ln n) + d`` for the gap's own difference d. Such clipped
 steps compose to clipped steps, so all accounts are walked in about ``2 sqrt(rows)`` array operations.
 
-**Exact scan**: the largest number of events in any window of a given width. A window that begins at an event holds
-k - 1 others with a Poisson chance; times the number of windows that bounds the chance of any (Bonferroni), and over
-accounts the rate of false discoveries is held (Benjamini & Hochberg).
+**Exact scan**: the largest number of events in any window of a given width, against the fifty windows around it. Of the
+events that are near, each falls into this window by the window's share of the time (binomial); times the number of
+windows that bounds the chance of any (Bonferroni), and over accounts the rate of false discoveries is held (Benjamini &
+Hochberg). So a register that reaches years back, or a launch week, is no burst; nor is what lasts for fifty windows:
+ask for a wider one, or the automaton.
 
 Both take the rhythm of the week out if asked: time is stretched where everybody is active (the time-rescaling theorem),
 so that a Monday is not a burst.
@@ -37,6 +39,8 @@ Bools = NDArray[np.bool_]
 _METHODS: Final = ("kleinberg", "scan")
 _HALF_TICK_US: Final = {"us": 0.5, "ms": 500.0, "s": 5e5, "min": 3e7, "day": 4.32e10}
 _WEEK_H: Final = 168
+_AROUND: Final = 50.0
+"""Windows around a window whose rate it is held against."""
 _HOUR_US: Final = 3_600_000_000
 
 
@@ -248,17 +252,21 @@ def _by_automaton(
 
 def _by_scan(grouped: ByAccount, clock: Floats, window: float, min_n: int, max_fdr: float) -> tuple[Ints, Ints, Floats]:
     """First and last row of each burst, and minus the logarithm of the p that any window would be as full."""
-    from scipy.stats import poisson
+    from scipy.stats import binom
 
     size = np.diff(grouped.start)
     code = grouped.code
-    span = float(clock.max() - clock.min()) + 2 * window if len(clock) else 1.0
-    axis = code * span + (clock - (clock.min() if len(clock) else 0.0))
+    if not len(clock):
+        return code, code, clock
+    begin, end = clock[grouped.start[:-1]][code], clock[grouped.start[1:] - 1][code]
+    axis = code * (clock.max() - clock.min() + (_AROUND + 2) * window) + (clock - clock.min())
     held = np.searchsorted(axis, axis + window, side="right") - np.arange(len(axis))
-    heads, ends = grouped.start[:-1], np.maximum(grouped.start[1:] - 1, 0)
-    lived = np.maximum(clock[ends] - clock[heads], window) if len(clock) else np.empty(0)
-    mean = (size * window / np.maximum(lived, window))[code]
-    p = np.minimum(poisson.sf(held - 2, mean) * size[code], 1.0)
+    before, after = clock - _AROUND / 2 * window, clock + (_AROUND / 2 + 1) * window
+    near = np.searchsorted(axis, axis + (_AROUND / 2 + 1) * window, side="right")
+    near -= np.searchsorted(axis, axis - _AROUND / 2 * window)
+    # Of all that were near, how many fall into this window? One is there by choice, for the window begins with it.
+    share = window / np.maximum(np.minimum(after, end) - np.maximum(before, begin), window)
+    p = np.minimum(binom.sf(held - 2, near - 1, np.minimum(share, 1.0)) * size[code], 1.0)
     best = np.ones(len(size))
     np.minimum.at(best, code, p)
     accepted = benjamini_hochberg(best)[code] <= max_fdr

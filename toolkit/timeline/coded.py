@@ -120,4 +120,5 @@ def _stable_order(code: NDArray[np.uint32], n: int) -> Ints:
     # The transpose of a one-entry-per-row matrix lists, code by code, the rows that carry it, in their order.
     rows = len(code)
     table = csr_array((np.ones(rows, dtype=np.int8), code.astype(np.int64), np.arange(rows + 1)), shape=(rows, n))
-    return table.tocsc().indices.astype(np.int64)
+    by_code: Ints = table.tocsc().indices.astype(np.int64)
+    return by_code
