@@ -13,9 +13,9 @@ from toolkit.linking.arrays import FloatArray, IntArray
 
 __all__ = ["find_communities"]
 
-PASSES = 1
-"""Passes of Leiden. After one, some node may still be better off elsewhere; but communities are guesses that the judge
-looks over, and in thirteen sample worlds a second pass brought neither precision nor recall."""
+PASSES = 2
+"""Passes of Leiden: after one, some node may still be better off elsewhere; after two none was in any test. Four cost a
+sixth of the time of clustering again and moved no figure of eight sample worlds."""
 
 
 def find_communities(a: IntArray, b: IntArray, weight: FloatArray, n: int, *, gamma: float, seed: int = 0) -> IntArray:
