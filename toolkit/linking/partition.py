@@ -41,7 +41,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from toolkit.linking.arrays import first_of_each
+from toolkit.linking.arrays import BoolArray, first_of_each
 from toolkit.linking.belonging import ExpandSettings, score_accounts
 from toolkit.linking.crowds import find_crowds
 from toolkit.linking.cut import cut_sets
@@ -98,9 +98,10 @@ def find_clusters(index: Incidence, shared: Shared, dials: ExpandSettings, *, mi
     """
     starts = find_nuclei(index, shared, dials, seed=seed) + find_crowds(index, dials)
     grown = grow_sets(index, starts, dials, grace=1, absorb=True).sets
-    sets = _prune(index, _cut(index, grown, dials), dials)
+    sets = _prune(index, _cut(index, grown, dials, np.zeros(grown.number, dtype=bool)), dials)
     sets = _share_out(index, sets.only(~swallowed_sets(sets)[sets.label]), dials)
-    sets = _prune(index, _without_stars(index, _cut(index, sets, dials), dials), dials)
+    asked = sets.size == np.pad(grown.size, (0, sets.number - grown.number))  # members only left: it is the same set
+    sets = _prune(index, _without_stars(index, _cut(index, sets, dials, asked), dials), dials)
     scores = score_accounts(index, sets, sets, dials)
     sets = sets.only((scores.probability >= dials.include) & scores.solid)
     large = np.flatnonzero(sets.size >= min_size)
@@ -108,10 +109,12 @@ def find_clusters(index: Incidence, shared: Shared, dials: ExpandSettings, *, mi
     return sets.pick(large[np.lexsort((first, -sets.size[large]))])
 
 
-def _cut(index: Incidence, sets: Sets, dials: ExpandSettings) -> Sets:
-    chain = find_chains(index, sets)[sets.label]
-    apart = cut_rivals(index, cut_hinges(index, cut_sets(index, sets.only(~chain)), dials))
-    return Sets.from_key(np.union1d(apart.key, sets.key[chain]), apart.number, sets.n_accounts)
+def _cut(index: Incidence, sets: Sets, dials: ExpandSettings, asked: BoolArray) -> Sets:
+    """Cut sets apart, but for chains and those that were ``asked`` before and held."""
+    whole = asked[sets.label]
+    whole |= find_chains(index, sets.only(~whole))[sets.label]
+    apart = cut_rivals(index, cut_hinges(index, cut_sets(index, sets.only(~whole)), dials))
+    return Sets.from_key(np.union1d(apart.key, sets.key[whole]), apart.number, sets.n_accounts)
 
 
 def _prune(index: Incidence, sets: Sets, dials: ExpandSettings) -> Sets:

@@ -386,7 +386,11 @@ def links_table(
     levels = level_of(p[kept], reasons[kept], exclusive[kept], behaviour[kept])
     levels = [level if ok else min(level, "L1") for level, ok in zip(levels, believed.tolist(), strict=True)]
     names = family_names(index.kinds)
-    spoke = [[names[f] for f in np.flatnonzero(row > 0)] for row in families[kept]]
+    # Families speak together in few ways: each is put into words once.
+    ways, way = np.unique(families[kept] > 0, axis=0, return_inverse=True)
+    way = way.ravel()  # numpy 2.0 gives it the shape of the rows
+    spoken = [[names[f] for f in np.flatnonzero(row)] for row in ways]
+    spoke = pl.DataFrame({"families": spoken}, schema={"families": pl.List(pl.String)})
     table = pl.DataFrame(
         {
             "row": kept,
@@ -396,13 +400,14 @@ def links_table(
             "probability": np.round(p[kept], 9),
             "level": pl.Series(levels, dtype=pl.String),
             "q_value": np.round(q, 9) if chance else pl.Series([None] * len(kept), dtype=pl.Float64),
-            "families": pl.Series(spoke, dtype=pl.List(pl.String)),
+            "families": spoke.get_column("families").gather(way),
         }
     )
     table = table.join(_evidence(index, shared, kept), on="row", how="left")
+    readings = explain_innocently(spoke)
     said = [
-        text if ok else f"not linked: shuffled data give {share:.0%} as many pairs this strong; {text}"
-        for text, share, ok in zip(explain_innocently(table), q.tolist(), believed.tolist(), strict=True)
+        readings[i] if ok else f"not linked: shuffled data give {share:.0%} as many pairs this strong; {readings[i]}"
+        for i, share, ok in zip(way.tolist(), q.tolist(), believed.tolist(), strict=True)
     ]
     table = table.with_columns(pl.Series("innocent_explanation", said, dtype=pl.String))
     return conform(table.sort(["bits", "account_a", "account_b"], descending=[True, False, False]), Links)
