@@ -131,14 +131,24 @@ def put_in_order(events: pl.DataFrame) -> pl.DataFrame:
     """
     if events.height < 2:
         return events
-    # A source's place in the alphabet sorts faster than its name; the longer key is asked only where places repeat.
-    names = events["source"].unique().sort()
-    rank = events["source"].replace_strict(names, pl.int_range(names.len(), eager=True), return_dtype=pl.UInt32)
-    place = events.select("event_at", rank.alias("rank"), "seq")
-    key: list[str] = ["event_at", "_rank", "seq"]
-    if place.is_duplicated().any():
-        key += ["event_id", "raw_ref", "account_id", "event"]
-    return events.with_columns(rank.alias("_rank")).sort(key).drop("_rank")
+    order = events["event_at"].arg_sort()
+    asked = ["event_at"]
+    for further in (["source", "seq"], ["event_id", "raw_ref", "account_id", "event"]):
+        tied = _tied(events.select(asked)[order])
+        if not tied.any():
+            break
+        asked += further
+        # Only rows that are tied are asked for the longer key; sorted by it, they fill the places that they had.
+        rows = order.filter(tied)
+        settled = rows.gather(events.select(asked)[rows].select(pl.arg_sort_by(asked)).to_series())
+        order = order.scatter(tied.arg_true(), settled)
+    return events[order]
+
+
+def _tied(ordered: pl.DataFrame) -> pl.Series:
+    """Rows that are equal to the row before or after them in every column."""
+    alike = pl.all_horizontal(pl.all() == pl.all().shift(1)).fill_null(value=False)
+    return ordered.select(alike | alike.shift(-1, fill_value=False)).to_series()
 
 
 def keep_in_range(events: pl.DataFrame) -> pl.DataFrame:
