@@ -25,6 +25,8 @@ _RANK: Final = {
     "sequence": 8, "changepoint": 9, "synchrony": 10,
 }  # fmt: skip
 _ENFORCED: Final = "enforcement."
+_LONGEST: Final = 300
+"""Characters of an id or a note that are told in full: an id that is cut short cannot be looked up."""
 _SCHEMA: Final = {
     "at": UTC, "rule": pl.String, "account_id": pl.String, "event_id": pl.String, "source": pl.String,
     "precision": pl.String, "confidence": pl.String, "text": pl.String,
@@ -157,12 +159,12 @@ def tell_story(key_events: pl.DataFrame) -> str:
 
 def _code(text: str) -> str:
     """A value as markdown code: a back tick inside it cannot end it."""
-    return f"`{visible(text).replace('`', 'ˋ')}`"
+    return f"`{visible(text, _LONGEST).replace('`', 'ˋ')}`"
 
 
 def _plain(text: str) -> str:
     """Words that may hold values: nothing in them is markup."""
-    safe = visible(text)
+    safe = visible(text, _LONGEST)
     for mark in "\\`*_[]<>#|!":
         safe = safe.replace(mark, f"\\{mark}")
     return safe
