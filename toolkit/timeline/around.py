@@ -16,7 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from toolkit.errors import InputError, UnknownNameError, visible
-from toolkit.timeline.build import put_in_order
+from toolkit.timeline.build import put_in_order, window_faults
 
 __all__ = ["explain_window", "show_around"]
 
@@ -146,9 +146,7 @@ def explain_window(events: pl.DataFrame, start: datetime, end: datetime, *, max_
     >>> explain_window(rows, hours[9], hours[15]).select("field", "value", "share_in", "share_out").rows()
     [('ip', '::1', 1.0, 0.0), ('ip', '::2', 0.0, 1.0)]
     """
-    faults = [f"{name} has no time zone: {at}" for name, at in (("start", start), ("end", end)) if at.tzinfo is None]
-    if not faults and end <= start:
-        faults.append(f"the window ends ({end}) before it starts ({start})")
+    faults = window_faults(start, end)
     if max_fields < 1:
         faults.append(f"max_fields is {max_fields}; want 1 or more")
     if faults:

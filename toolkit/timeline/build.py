@@ -16,7 +16,7 @@ import polars as pl
 from toolkit.errors import InputError, UnknownNameError
 from toolkit.model.tables import Events, TimeFlag, conform, empty
 
-__all__ = ["build_timeline", "keep_in_range", "put_in_order"]
+__all__ = ["build_timeline", "keep_in_range", "put_in_order", "window_faults"]
 
 Dedup = Literal["id", "content", "near", "none"]
 _DEDUP: Final = ("id", "content", "near", "none")
@@ -149,6 +149,18 @@ def _tied(ordered: pl.DataFrame) -> pl.Series:
     """Rows that are equal to the row before or after them in every column."""
     alike = pl.all_horizontal(pl.all() == pl.all().shift(1)).fill_null(value=False)
     return ordered.select(alike | alike.shift(-1, fill_value=False)).to_series()
+
+
+def window_faults(start: datetime, end: datetime) -> list[str]:
+    """What is wrong with the bounds of a window: a bound without a zone, or an end that is not after the start.
+
+    Examples
+    --------
+    >>> window_faults(datetime(2026, 1, 5), datetime(2026, 1, 5))
+    ['start has no time zone: 2026-01-05 00:00:00', 'end has no time zone: 2026-01-05 00:00:00']
+    """
+    faults = [f"{name} has no time zone: {at}" for name, at in (("start", start), ("end", end)) if at.tzinfo is None]
+    return faults or ([f"the window ends ({end}) before it starts ({start})"] if end <= start else [])
 
 
 def keep_in_range(events: pl.DataFrame) -> pl.DataFrame:

@@ -27,6 +27,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from toolkit.errors import InputError, UnknownNameError
+from toolkit.model.tables import UTC
 from toolkit.timeline.build import keep_in_range, put_in_order
 from toolkit.timeline.coded import ByAccount, Ints, order_by_account
 from toolkit.timeline.found import keep_ids, no_findings, write_findings
@@ -228,11 +229,9 @@ def benjamini_hochberg(p: Floats) -> Floats:
     >>> benjamini_hochberg(np.array([0.01, 0.04, 0.03])).round(3).tolist()
     [0.03, 0.04, 0.04]
     """
-    order = np.argsort(p, kind="stable")
-    ranked = p[order] * len(p) / np.arange(1, len(p) + 1)
-    q = np.empty(len(p))
-    q[order] = np.minimum(np.minimum.accumulate(ranked[::-1])[::-1], 1.0)
-    return q
+    from scipy.stats import false_discovery_control
+
+    return np.asarray(false_discovery_control(p)) if len(p) else p
 
 
 def _by_automaton(
@@ -320,12 +319,11 @@ def _write(
         .group_by("burst", maintain_order=True)
         .agg(keep_ids())
     )
-    kind = pl.Datetime("us", "UTC")
     table = pl.DataFrame(
         {
             "account_id": grouped.names.gather(code),
-            "start_at": pl.Series(grouped.at[first]).cast(kind),
-            "end_at": pl.Series(grouped.at[last]).cast(kind),
+            "start_at": pl.Series(grouped.at[first]).cast(UTC),
+            "end_at": pl.Series(grouped.at[last]).cast(UTC),
             "score": score,
             "confidence": np.select([score >= sure[0], score >= sure[1]], ["high", "moderate"], "low").tolist(),
             "evidence_ids": evidence["evidence_ids"],

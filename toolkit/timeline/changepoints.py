@@ -16,6 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from toolkit.errors import InputError
+from toolkit.model.tables import UTC
 from toolkit.timeline.build import keep_in_range, put_in_order
 from toolkit.timeline.coded import Ints, order_by_account
 from toolkit.timeline.found import no_findings, write_findings
@@ -100,9 +101,9 @@ def find_changepoints(
                 }
             )  # fmt: skip
     if not found:
-        return no_findings(change_at=pl.Datetime("us", "UTC"), rate_before=pl.Float64, rate_after=pl.Float64)
+        return no_findings(change_at=UTC, rate_before=pl.Float64, rate_after=pl.Float64)
     table = pl.DataFrame(found).with_columns(
-        pl.col("start_at", "end_at", "change_at").cast(pl.Datetime("us", "UTC")),
+        pl.col("start_at", "end_at", "change_at").cast(UTC),
         confidence=pl.when(pl.col("score") >= 30).then(pl.lit("high")).otherwise(pl.lit("moderate")),
         why=pl.format("from {} to {} events an hour", pl.col("rate_before").round(2), pl.col("rate_after").round(2)),
     )

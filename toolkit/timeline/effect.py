@@ -21,7 +21,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from toolkit.errors import InputError, need_columns, visible
-from toolkit.model.tables import Events
+from toolkit.model.tables import UTC, Events
 from toolkit.timeline.build import keep_in_range, put_in_order
 from toolkit.timeline.coded import Ints, order_by_account
 from toolkit.timeline.found import no_findings, write_findings
@@ -35,14 +35,13 @@ _DAY_US: Final = 86_400_000_000
 _CONTROLS: Final = 10
 _POOL: Final = 2_000
 _DRAWS: Final = 999
-_KIND: Final = pl.Datetime("us", "UTC")
 _OWN: Final = {
     "action": pl.String, "n_before": pl.Int64, "n_after": pl.Int64, "days_before": pl.Float64, "days_after": pl.Float64,
     "stop_s": pl.Float64, "survived": pl.Boolean, "censored": pl.Boolean, "overlaps": pl.Boolean,
     "change": pl.Float64, "control_change": pl.Float64, "n_controls": pl.Int64,
 }  # fmt: skip
 _HELD: Final[dict[str, pl.DataType]] = {
-    "account_id": pl.String(), "kind": pl.String(), "value": pl.String(), "event_at": _KIND, "event_id": pl.String(),
+    "account_id": pl.String(), "kind": pl.String(), "value": pl.String(), "event_at": UTC, "event_id": pl.String(),
 }  # fmt: skip
 _OVERALL: Final = pl.Schema({
     "action": pl.String, "n": pl.Int64, "accounts": pl.Int64, "n_censored": pl.Int64, "n_unknown": pl.Int64,
@@ -199,7 +198,7 @@ def _check(
 def _order_actions(actions: pl.DataFrame) -> pl.DataFrame:
     cluster = pl.col("cluster_id").cast(pl.String) if "cluster_id" in actions.columns else pl.lit(None, pl.String)
     slim = actions.select(
-        "account_id", pl.col("at").dt.convert_time_zone("UTC").cast(_KIND), "action",
+        "account_id", pl.col("at").dt.convert_time_zone("UTC").cast(UTC), "action",
         pl.coalesce(cluster, "account_id").alias("cluster"),
     )  # fmt: skip
     ordered = slim.drop_nulls().sort("at", "account_id", "action", "cluster")
@@ -288,7 +287,7 @@ def _compare(
     middle = at + (windows.until - at) // 2
     alike, against, hidden = _match_controls(counter, windows, before, pool, silent)
     return given.with_columns(
-        pl.Series("end_at", windows.until).cast(_KIND),
+        pl.Series("end_at", windows.until).cast(UTC),
         pl.Series("n_before", before), pl.Series("n_after", after),
         pl.Series("days_before", covered[0].round(6)), pl.Series("days_after", covered[1].round(6)),
         pl.Series("survived", counter.count(code, middle, windows.until) > 0),

@@ -20,7 +20,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from toolkit.errors import InputError, UnknownNameError
-from toolkit.timeline.build import keep_in_range, put_in_order
+from toolkit.model.tables import UTC
+from toolkit.timeline.build import keep_in_range, put_in_order, window_faults
 from toolkit.timeline.bursts import benjamini_hochberg
 from toolkit.timeline.coded import ByAccount, order_by_account
 from toolkit.timeline.found import no_findings, write_findings
@@ -164,10 +165,7 @@ def is_known(
     >>> [is_known(events, at[0] + timedelta(hours=h), at[0] + timedelta(hours=h + 1), "app") for h in (3, 18, 30)]
     [True, False, True]
     """
-    faults = [f"{name} has no time zone: {at}" for name, at in (("start", start), ("end", end)) if at.tzinfo is None]
-    if not faults and end <= start:
-        faults = [f"the window ends ({end}) before it starts ({start})"]
-    if faults:
+    if faults := window_faults(start, end):
         raise InputError("; ".join(faults))
     known = events["source"].unique().to_list()
     if source not in known:
@@ -338,11 +336,10 @@ def _merge(sides: pl.DataFrame, by: str) -> pl.DataFrame:
 def _describe(silences: pl.DataFrame, by: str) -> pl.DataFrame:
     """The columns that findings want."""
     hours = (pl.col("end") - pl.col("start")) / (_HOUR_S * _S)
-    kind = pl.Datetime("us", "UTC")
     return silences.select(
         (pl.lit("") if by == "source" else pl.col(by)).alias("account_id"),
-        pl.col("start").cast(kind).alias("start_at"),
-        pl.col("end").cast(kind).alias("end_at"),
+        pl.col("start").cast(UTC).alias("start_at"),
+        pl.col("end").cast(UTC).alias("end_at"),
         (-pl.max_horizontal("q", pl.lit(1e-300)).log10()).round(6).alias("score"),
         "confidence",
         "evidence_ids",

@@ -20,6 +20,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from toolkit.errors import UnknownNameError
+from toolkit.model.tables import UTC
 from toolkit.timeline.build import keep_in_range, put_in_order
 from toolkit.timeline.coded import ByAccount, Ints, order_by_account
 from toolkit.timeline.found import no_findings, write_findings
@@ -319,7 +320,6 @@ def _write(
     cuts: list[tuple[int, str, int, int, int, bool]], grouped: ByAccount, ids: pl.Series, own: NDArray[np.bool_],
     silences: pl.DataFrame, params: dict[str, object],
 ) -> pl.DataFrame:  # fmt: skip
-    kind = pl.Datetime("us", "UTC")
     schema = {"code": pl.Int64, "phase": pl.String, "start_at": pl.Int64, "end_at": pl.Int64, "row": pl.Int64}
     whole = pl.DataFrame(cuts, orient="row", schema={**schema, "cut_off": pl.Boolean})
     code, row, begin, end = (whole[name].to_numpy() for name in ("code", "row", "start_at", "end_at"))
@@ -333,7 +333,7 @@ def _write(
     n = _acts_between(grouped, own, code, begin, end)
     sure = np.select([hidden, whole["cut_off"].to_numpy(), row >= 0], ["unknown", "low", "high"], default="moderate")
     table = whole.with_columns(
-        pl.col("start_at", "end_at").cast(kind),
+        pl.col("start_at", "end_at").cast(UTC),
         account_id=grouped.names.gather(code),
         cause=cause.fill_null(INFERRED),
         n=n,

@@ -10,7 +10,7 @@ from typing import Final
 
 import polars as pl
 
-from toolkit.model.tables import Quality, TimeFlag, conform, empty
+from toolkit.model.tables import UTC, Quality, TimeFlag, conform, empty
 
 __all__ = ["find_quality_issues", "find_silences"]
 
@@ -121,12 +121,11 @@ def _window(gaps: pl.DataFrame) -> tuple[pl.Expr, pl.Expr]:
     """
     spans = gaps.group_by("source").agg(pl.min("start_at"), pl.max("end_at"), pl.len().alias("n"))
     ends = spans.filter(pl.col("n") >= _MIN_EVENTS - 1)
-    kind = pl.Datetime("us", "UTC")
     opens = ends["start_at"].sort().to_list()
     closes = ends["end_at"].sort().to_list()
     if not opens:
-        return pl.lit(None, kind), pl.lit(None, kind)
-    return pl.lit(opens[(len(opens) - 1) // 2], kind), pl.lit(closes[len(closes) // 2], kind)
+        return pl.lit(None, UTC), pl.lit(None, UTC)
+    return pl.lit(opens[(len(opens) - 1) // 2], UTC), pl.lit(closes[len(closes) // 2], UTC)
 
 
 def _gaps(events: pl.DataFrame) -> pl.DataFrame:

@@ -23,6 +23,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from toolkit.errors import InputError
+from toolkit.model.tables import UTC
 from toolkit.timeline.build import put_in_order
 from toolkit.timeline.coded import Ints, order_by_account
 from toolkit.timeline.found import no_findings, write_findings
@@ -311,14 +312,13 @@ class _Walk:
         last = paths.events[np.arange(len(n)), n - 1]
         ids = self.ordered["event_id"].gather(self.row[np.maximum(paths.events, 0).ravel()]).to_list()
         width = len(self.steps)
-        kind = pl.Datetime("us", "UTC")
         begin = np.minimum(self.at[paths.events[:, 0]], self.at[last])
         named = self.ordered[str(params["by"])].gather(self.row[paths.events[:, 0]])
         table = pl.DataFrame(
             {
                 "account_id": named,
-                "start_at": pl.Series(begin).cast(kind),
-                "end_at": pl.Series(self.at[last]).cast(kind),
+                "start_at": pl.Series(begin).cast(UTC),
+                "end_at": pl.Series(self.at[last]).cast(UTC),
                 "score": np.round(n / width, 6),
                 "evidence_ids": [ids[i * width : i * width + k] for i, k in enumerate(n.tolist())],
                 "status": paths.status.tolist(),

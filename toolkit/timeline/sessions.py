@@ -16,7 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from toolkit.errors import InputError, UnknownNameError
-from toolkit.model.tables import Sessions, conform, empty
+from toolkit.model.tables import UTC, Sessions, conform, empty
 from toolkit.timeline.build import put_in_order
 from toolkit.timeline.coded import ByAccount, Ints, code_accounts, order_by_account
 from toolkit.timeline.quality import find_silences
@@ -255,13 +255,12 @@ def _describe(ordered: pl.DataFrame, grouped: ByAccount, cut: _Cut, names: pl.Se
     start, end = at[head], at[head + n - 1]
     gap = np.array([round(g.seconds * 1e6) for g in cut.gaps])[cut.gap_of]
     how = pl.Series([g.how for g in cut.gaps]).gather(cut.gap_of)
-    kind = pl.Datetime("us", "UTC")
     table = pl.DataFrame(
         {
             "session_id": names,
             "account_id": grouped.names.gather(grouped.code[cut.head]),
-            "start_at": pl.Series(start).cast(kind),
-            "end_at": pl.Series(end).cast(kind),
+            "start_at": pl.Series(start).cast(UTC),
+            "end_at": pl.Series(end).cast(UTC),
             "n": pl.Series(n, dtype=pl.UInt32),
             "n_verbs": _count_verbs(ordered["event"], grouped.row[by_session], head),
             "max_gap_s": np.maximum.reduceat(pause, head) / 1e6,

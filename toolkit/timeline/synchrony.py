@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from toolkit.errors import InputError, nearest
-from toolkit.model.tables import TimelineFindings
+from toolkit.model.tables import UTC, TimelineFindings
 from toolkit.timeline.coded import Ints, code_accounts
 from toolkit.timeline.found import keep_ids, no_findings, write_findings
 
@@ -289,7 +289,7 @@ def _tell(
         .join(weighed, on="key", maintain_order="left")
     )  # fmt: skip
     named = pairs.with_columns(
-        pl.col("start_at", "end_at").cast(pl.Datetime("us", "UTC")),
+        pl.col("start_at", "end_at").cast(UTC),
         account_id=pl.lit(""),
         account_a=met.names.gather(pairs["a"]),
         account_b=met.names.gather(pairs["b"]),
@@ -362,8 +362,8 @@ def _as_table(
         .group_by("a", "b")
         .agg(
             pl.col("object").n_unique().cast(pl.Int64).alias("objects"),
-            pl.col("at").min().cast(pl.Datetime("us", "UTC")).alias("first_at"),
-            pl.col("at").max().cast(pl.Datetime("us", "UTC")).alias("last_at"),
+            pl.col("at").min().cast(UTC).alias("first_at"),
+            pl.col("at").max().cast(UTC).alias("last_at"),
         )
         .join(names.rename({"name": "account_a"}), left_on="a", right_on="code")
         .join(names.rename({"name": "account_b"}), left_on="b", right_on="code")

@@ -100,10 +100,10 @@ def _waves_of(made: pl.DataFrame, verb: str, window_s: float, min_n: int, max_fd
     if bursts.is_empty():
         return _nothing()
     columns = [name for name in made.columns if name not in Events.columns() and made[name].dtype == pl.String]
-    rows = []
+    held, rows = _holdings(made, columns), []
     for begin, end in bursts.select("start_at", "end_at").iter_rows():
         inside = made.filter(pl.col("event_at").is_between(begin, end))
-        common = _in_common(made, inside, columns)
+        common = _in_common(held, made["account_id"].n_unique(), inside["account_id"].unique())
         rows.append({"accounts": inside["account_id"].unique().sort().to_list(), "common": common, "verb": verb})
     told = pl.DataFrame(rows, schema={name: _nothing().schema[name] for name in ("accounts", "common", "verb")})
     some = pl.col("common").list.len() > 0
@@ -124,21 +124,21 @@ def _waves_of(made: pl.DataFrame, verb: str, window_s: float, min_n: int, max_fd
     return write_findings(table, "wave", params).select(_nothing().columns)
 
 
-def _in_common(made: pl.DataFrame, inside: pl.DataFrame, columns: list[str]) -> list[dict[str, object]]:
+def _holdings(made: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
+    """Each account with each value that it was made with, and how many accounts hold that value."""
+    pairs = made.select("account_id", *columns).unpivot(columns, index="account_id", variable_name="column")
+    whole = pairs.drop_nulls("value").unique()
+    return whole.with_columns(holders=pl.len().over("column", "value"))
+
+
+def _in_common(held: pl.DataFrame, everybody: int, inside: pl.Series) -> list[dict[str, object]]:
     """Values that more accounts of the wave hold than as many drawn from all would."""
     from scipy.stats import hypergeom
 
-    everybody, drawn = made["account_id"].n_unique(), inside["account_id"].n_unique()
-    held = []
-    for column in columns:
-        pairs = made.select("account_id", pl.col(column).alias("value")).drop_nulls().unique()
-        counted = pairs.group_by("value").agg(
-            pl.len().alias("holders"), pl.col("account_id").is_in(inside["account_id"].implode()).sum().alias("held")
-        )
-        held.append(counted.filter(pl.col("held") >= 2).with_columns(column=pl.lit(column)))
-    if not held:
-        return []
-    values = pl.concat(held)
+    drawn = len(inside)
+    theirs = held.filter(pl.col("account_id").is_in(inside.implode()))
+    counted = theirs.group_by("column", "value").agg(pl.len().alias("held"), pl.first("holders"))
+    values = counted.filter(pl.col("held") >= 2)
     p = hypergeom.sf(values["held"].to_numpy() - 1, everybody, values["holders"].to_numpy(), drawn)
     expected = values["holders"].to_numpy() * drawn / everybody
     table = values.with_columns(
