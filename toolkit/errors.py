@@ -36,6 +36,7 @@ __all__ = [
     "TemplateError",
     "ToolkitError",
     "UnknownNameError",
+    "column_faults",
     "nearest",
     "need_columns",
     "visible",
@@ -206,7 +207,18 @@ def need_columns(have: Iterable[str], wanted: Iterable[str], what: str) -> None:
     Traceback (most recent call last):
     toolkit.errors.InputError: pairs: no account_id (did you mean 'account'?)
     """
+    if faults := column_faults(have, wanted, what):
+        raise InputError(faults[0])
+
+
+def column_faults(have: Iterable[str], wanted: Iterable[str], what: str) -> list[str]:
+    """Say which columns are missing, in one sentence for a table, or nothing: to be told with a call's other faults.
+
+    Examples
+    --------
+    >>> column_faults(["a"], ["a"], "pairs"), column_faults(["at"], ["att"], "pairs")
+    ([], ["pairs: no att (did you mean 'at'?)"])
+    """
     have = list(have)
     missing = [f"no {name} ({nearest(name, have)})" for name in wanted if name not in have]
-    if missing:
-        raise InputError(f"{what}: " + "; ".join(missing))
+    return [f"{what}: " + "; ".join(missing)] if missing else []

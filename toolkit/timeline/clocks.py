@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from toolkit.errors import InputError, UnknownNameError, need_columns, visible
+from toolkit.errors import InputError, UnknownNameError, column_faults, visible
 from toolkit.model.tables import TimeFlag
 from toolkit.timeline.build import keep_in_range, put_in_order
 from toolkit.timeline.found import no_findings, write_findings
@@ -134,10 +134,7 @@ def measure_offset(a: pl.DataFrame, b: pl.DataFrame, *, on: str = "event_id", ma
     """
     faults = [] if max_offset_s > 0 else [f"max_offset_s is {max_offset_s}; want a positive number of seconds"]
     for name, frame in (("a", a), ("b", b)):
-        try:
-            need_columns(frame.columns, ["event_at", "flags", on], name)
-        except InputError as error:
-            faults.append(str(error))
+        faults += column_faults(frame.columns, ["event_at", "flags", on], name)
     if faults:
         raise InputError("; ".join(faults))
     a, b = keep_in_range(a), keep_in_range(b)

@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from toolkit.errors import InputError, need_columns, visible
+from toolkit.errors import InputError, column_faults, visible
 from toolkit.model.tables import UTC, Events
 from toolkit.timeline.build import keep_in_range, put_in_order
 from toolkit.timeline.coded import Ints, order_by_account
@@ -173,10 +173,7 @@ def _check(
         ("events", events, ("event_at", "account_id", "event", "source", "event_id", "flags")),
         ("actions", actions, ("account_id", "at", "action")),
     ):
-        try:
-            need_columns(frame.columns, names, what)
-        except InputError as error:
-            faults.append(str(error))
+        faults += column_faults(frame.columns, names, what)
     if "at" in actions.columns and not (
         isinstance(actions.schema["at"], pl.Datetime) and actions.schema["at"].time_zone
     ):
