@@ -109,7 +109,7 @@ def draw(table: pl.DataFrame, about: str) -> Any:
     """One column per knob: shares above, innocents below, on one scale each."""
     import altair as alt
 
-    from toolkit.views.charts import style
+    from toolkit.views.theme import style
 
     most = max(1, int(table["innocents in rings"].to_numpy().max()))
     columns = []
@@ -126,7 +126,7 @@ def draw(table: pl.DataFrame, about: str) -> Any:
 def _column(rows: pl.DataFrame, title: str, most: int, *, first: bool) -> Any:
     import altair as alt
 
-    from toolkit.views.charts import PALETTE
+    from toolkit.views.theme import PALETTE
 
     names, colours, points, dashes = zip(*CURVES.values(), strict=True)
     shares = rows.select("times", *CURVES).unpivot(index="times", variable_name="curve", value_name="share")

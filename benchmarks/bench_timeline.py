@@ -11,6 +11,7 @@ answer the same question; that the answers agree is checked before anything is t
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import tempfile
 import time
@@ -26,6 +27,7 @@ from toolkit.timeline.build import build_timeline
 from toolkit.timeline.bursts import busy_gaps, find_bursts
 from toolkit.timeline.coded import order_by_account
 from toolkit.timeline.sessions import find_sessions
+from toolkit.views.timeline import draw_density, draw_swimlanes
 
 DAY_US = 86_400_000_000
 GAP_S = 1_800.0
@@ -67,6 +69,7 @@ def main() -> None:
     shuffled = events["event_at"].dt.epoch("us").to_numpy()[np.random.default_rng(1).permutation(given.rows)]
     show("sessions, 30 min", "argsort", measure(sessions(events, shuffled), given.repeat))
     show("bursts, all accounts", "argsort", measure(bursts(events, shuffled), given.repeat))
+    show("pictures", "count by account and hour", measure(pictures(events), given.repeat))
 
 
 def measure(steps: dict[str, Callable[[], object]], repeat: int) -> dict[str, float]:
@@ -161,6 +164,23 @@ def bursts(events: pl.DataFrame, shuffled: np.ndarray) -> dict[str, Callable[[],
         "toolkit, find_bursts: findings": lambda: find_bursts(events),
         "polars, counts by account and hour": lambda: events.group_by("account_id", hour).len(),
     }
+
+
+def pictures(events: pl.DataFrame) -> dict[str, Callable[[], object]]:
+    """Charts to their specification; what they weigh is printed first."""
+    small = events.sample(10_000, seed=0).with_columns(account_id=pl.format("a{}", pl.int_range(pl.len()) % 1_000))
+    hour = pl.col("event_at").dt.truncate("1h")
+    steps: dict[str, Callable[[], object]] = {
+        "count by account and hour": lambda: events.group_by("account_id", hour).len(),
+        "40 lanes with an overview": lambda: draw_swimlanes(events, overview=True).to_dict(),
+        "1,000 lanes, the busiest": lambda: draw_swimlanes(events, top=1_000, order="busiest").to_dict(),
+        "1,000 lanes of 10,000 rows": lambda: draw_swimlanes(small, top=1_000).to_dict(),
+        "density by verb": lambda: draw_density(events).to_dict(),
+    }
+    print()
+    for name, step in list(steps.items())[1:]:
+        print(f"  {name}: {len(json.dumps(step())) / 1_000:,.0f} kB of specification")
+    return steps
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from toolkit.model.tables import Actions, Expansion, Hubs, Ledger, Quality, conf
 from toolkit.report.findings import bottom_line, find_ring_findings
 from toolkit.report.hypotheses import weigh_hypotheses
 from toolkit.report.page import _HEADINGS
-from toolkit.report.tables import focus_on
 from toolkit.views.names import Names
 
 SEEDS = ["s1", "s2", "s3"]
@@ -130,8 +129,3 @@ def test_hypotheses_need_somebody_who_joined() -> None:
 
 def test_every_type_that_is_made_has_a_heading() -> None:
     assert {"linked_set", "seed_rejected", "hub_explained", "burst", "data_gap", "null_result"} == set(_HEADINGS)
-
-
-def test_a_picture_keeps_nearly_everything() -> None:
-    """Few rows, or rows that fill their span, are never cut."""
-    assert focus_on(pl.DataFrame({"event_at": []}, schema={"event_at": pl.Datetime("us", "UTC")}))[1] == ""

@@ -34,15 +34,11 @@ from toolkit.views.blocks import (
     show_table,
     show_text,
 )
-from toolkit.views.charts import (
-    draw_arrivals,
-    draw_expansion,
-    draw_hours,
-    draw_lift,
-    draw_swimlanes,
-)
+from toolkit.views.charts import draw_arrivals, draw_expansion, draw_lift
 from toolkit.views.graph import draw_graph
 from toolkit.views.names import Names
+from toolkit.views.rhythm import draw_effect, draw_hours
+from toolkit.views.timeline import draw_density, draw_sessions, draw_swimlanes, draw_synchrony
 from toolkit.views.waterfall import draw_waterfall, draw_why
 
 pytestmark = pytest.mark.browser
@@ -184,7 +180,8 @@ def test_outputs_that_are_not_ours_are_left_out(hostile: list[str], look: Look) 
 def _charts(hostile: list[str]) -> list[Any]:
     n = len(hostile)
     at = [START + timedelta(hours=i) for i in range(n)]
-    events = pl.DataFrame({"account_id": hostile, "event_at": at, "event": hostile})
+    events = pl.DataFrame({"account_id": hostile, "event_at": at, "event": hostile, "source": hostile})
+    events = events.with_columns(event_id=pl.int_range(n).cast(pl.String))
     lift = pl.DataFrame(
         {
             "kind": ["ip"] * n, "value": hostile, "in_set": [2] * n, "share": [0.5] * n, "low": [0.2] * n,
@@ -212,6 +209,12 @@ def _charts(hostile: list[str]) -> list[Any]:
         graph.add_node(f"ip:{string}", type=string if i % 9 == 0 else "ip", label=string)
         graph.add_edge(f"account:{string}", f"ip:{string}", n=2, first_at=None, last_at=None)
         graph.add_edge(f"account:{string}", f"ip:{hostile[0]}", n=1, first_at=None, last_at=None)
+    later = [time + timedelta(hours=1) for time in at]
+    spans = pl.DataFrame({"account_id": hostile, "start_at": at, "end_at": later, "phase": hostile, "source": hostile})
+    spans = spans.with_columns(kind=pl.lit("source_silent"), n=1, closed=False, uncertain=True)
+    notes = pl.DataFrame({"at": at, "rule": hostile, "text": hostile})
+    pairs = pl.DataFrame({"account_a": hostile[:-1], "account_b": hostile[1:], "objects": 2, "q": 0.01})
+    pairs = pairs.with_columns(evidence_ids=pl.Series([[str(i), str(i + 1)] for i in range(n - 1)]))
     return [
         draw_lift(lift, Names("none"), limit=n),
         draw_waterfall(steps, Names("none")),
@@ -221,6 +224,12 @@ def _charts(hostile: list[str]) -> list[Any]:
         draw_hours(events),
         draw_expansion(expansion),
         draw_graph(graph, find_layout(graph), roles={hostile[0]: "seed", hostile[1]: "seed"}),
+        draw_swimlanes(events, phases=spans, notes=notes, overview=True),
+        draw_density(events, top=60, notes=notes),
+        draw_density(events, by="source", top=60, gaps=spans),
+        draw_sessions(spans, top=60),
+        draw_effect(events, spans.select("account_id", at="start_at"), pre_days=1, post_days=1),
+        draw_synchrony(pairs, events, top=60),
     ]
 
 
@@ -229,10 +238,10 @@ def test_every_chart(hostile: list[str], look: Look) -> None:
     page = _page(*(show_chart(chart, " ".join(hostile)) for chart in _charts(hostile)))
     _check_markup(page)
     seen = look(page)
-    assert seen.page.locator(".vega svg").count() == 8
+    assert seen.page.locator(".vega svg").count() == 14
     told: list[str] = []
-    for place in range(8):
-        marks = seen.page.locator(".vega").nth(place).locator(".role-mark path, .role-mark line")
+    for place in range(14):
+        marks = seen.page.locator(".vega").nth(place).locator(".role-mark path:visible, .role-mark line")
         for mark in range(0, min(marks.count(), 40), 2):
             marks.nth(mark).hover(force=True, timeout=5_000)
             told.append(seen.page.locator("#vg-tooltip-element").text_content() or "")

@@ -126,6 +126,34 @@ def test_labels_of_the_network_do_not_overlap(demo: Path, look: Look) -> None:
     assert overlap == []
 
 
+def test_a_brush_on_the_overview_chooses_what_the_lanes_show(demo: Path, look: Look) -> None:
+    """In the saved page, without a kernel; the picture is as wide as its place."""
+    page = look(demo / "report.html").page
+    chart = page.locator("#timeline .vega").filter(has_text="drag to choose a time")
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    assert box
+    assert abs(chart.locator("svg").evaluate("e => e.getBoundingClientRect().width") - box["width"]) < 2
+
+    def chosen() -> int:
+        return int(chart.locator(".concat_0_layer_1_marks text").text_content().replace(",", ""))
+
+    def axis() -> list[str]:
+        return chart.locator(".role-axis-label text").all_text_contents()
+
+    every, before = chosen(), axis()
+    bars = chart.locator("[class*='role-mark view_']").bounding_box()
+    assert bars
+    y = bars["y"] + bars["height"] / 2
+    page.mouse.move(bars["x"] + 0.3 * bars["width"], y)
+    page.mouse.down()
+    page.mouse.move(bars["x"] + 0.5 * bars["width"], y, steps=8)
+    page.mouse.up()
+    page.wait_for_timeout(300)
+    assert 0 < chosen() < every
+    assert axis() != before
+
+
 def test_contents_lead_to_their_sections(demo: Path, look: Look) -> None:
     page = look(demo / "report.html").page
     links = page.locator("#toc a").all()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import networkx as nx
@@ -11,21 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.errors import ContractError, InputError, UnknownNameError
+from toolkit.errors import ContractError, UnknownNameError
 from toolkit.graph.layout import find_layout
 from toolkit.graph.select import select_for_picture
 from toolkit.model.tables import Expansion, Observations, conform
 from toolkit.settings import KINDS
 from toolkit.views.blocks import format_cell, show_chart, show_table
-from toolkit.views.charts import (
-    draw_arrivals,
-    draw_expansion,
-    draw_hours,
-    draw_lift,
-    draw_swimlanes,
-)
+from toolkit.views.charts import draw_arrivals, draw_expansion, draw_lift
 from toolkit.views.graph import draw_graph
 from toolkit.views.names import name_values
+from toolkit.views.rhythm import draw_hours
 from toolkit.views.waterfall import draw_waterfall
 from toolkit.views.words import count_of, short_names
 
@@ -86,16 +81,11 @@ def test_a_chart_names_what_it_shows() -> None:
     assert block.payload["spec"]["description"] == "Hours of 1 event."
 
 
-def test_hours_cover_the_week() -> None:
-    rows = _rows(draw_hours(pl.DataFrame({"event_at": [START + timedelta(hours=i) for i in range(30)]})))
-    assert len(rows) == 7 * 24
-    assert sum(row["n"] for row in rows) == 30
-
-
 def test_arrivals_stack_without_overlap() -> None:
     frame = pl.DataFrame({"account_id": list("abc"), "first_at": [START] * 3, "group": ["in", "in", "out"]})
-    spans = sorted((row["bottom"], row["top"]) for row in _rows(draw_arrivals(frame)))
-    assert spans == [(0, 2), (2, 3)]
+    drawn = draw_arrivals(frame)
+    assert drawn.table.select("group", "accounts").rows() == [("in", 2), ("out", 1)]
+    assert sorted((row["bottom"], row["top"]) for row in _rows(drawn)) == [(0, 2), (2, 3)]
 
 
 def test_expansion_counts_up_and_bears_a_missing_estimate() -> None:
@@ -104,24 +94,6 @@ def test_expansion_counts_up_and_bears_a_missing_estimate() -> None:
     )
     rows = _rows(draw_expansion(frame))
     assert [(row["name"], row["accounts"]) for row in rows] == [("seeds", 1), ("round 1", 3)]
-
-
-def test_lanes_are_all_there_and_bounded() -> None:
-    """Rare events are marks of their own; an account without events keeps its lane; 61 lanes cannot be read."""
-    events = pl.DataFrame(
-        {
-            "account_id": ["a", "a", "b"],
-            "event_at": [START, START + timedelta(hours=1), START],
-            "event": ["signup", "auth.login", "request"],
-        }
-    )
-    spec = draw_swimlanes(events, ["a", "b", "c"], seeds=["b"]).to_dict()
-    assert spec["layer"][0]["encoding"]["y"]["scale"]["domain"] == ["a", "b ★", "c"]
-    assert [row["mark"] for rows in spec["datasets"].values() for row in rows if "mark" in row] == ["sign-up"]
-    with pytest.raises(InputError, match="60 lanes"):
-        draw_swimlanes(events, [str(i) for i in range(61)])
-    with pytest.raises(InputError, match="none of the 1 lanes"):
-        draw_swimlanes(events, ["z"])
 
 
 def test_personal_values_are_numbers_in_every_chart() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 
 import polars as pl
 
@@ -24,6 +23,7 @@ __all__ = [
     "describe_actions",
     "describe_hubs",
     "describe_inputs",
+    "describe_key_events",
     "describe_left_alone",
     "describe_levels",
     "describe_members",
@@ -36,7 +36,6 @@ __all__ = [
     "describe_values",
     "find_arrivals",
     "find_lanes",
-    "focus_on",
     "say_rules",
 ]
 
@@ -279,6 +278,33 @@ def describe_hubs(
     )  # fmt: skip
 
 
+def describe_key_events(key_events: pl.DataFrame) -> pl.DataFrame:
+    """Return key events for people, numbered as in the picture of lanes.
+
+    Parameters
+    ----------
+    key_events : polars.DataFrame
+        From :func:`toolkit.timeline.story.find_key_events`.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``no``, ``at``, ``what``, ``account``, ``why``, ``event``, ``of``, ``exact_to``, ``confidence``.
+
+    Examples
+    --------
+    >>> row = {"at": [1], "rule": ["first seen"], "account_id": ["a"], "event_id": ["e1"], "source": ["app"]}
+    >>> row |= {"precision": ["s"], "confidence": ["high"], "text": ["signup"]}
+    >>> describe_key_events(pl.DataFrame(row)).rows()
+    [(1, 1, 'signup', 'a', 'first seen', 'e1', 'app', 's', 'high')]
+    """
+    return key_events.select(
+        pl.int_range(1, pl.len() + 1).alias("no"), "at", pl.col("text").alias("what"),
+        pl.col("account_id").alias("account"), pl.col("rule").alias("why"), pl.col("event_id").alias("event"),
+        pl.col("source").alias("of"), pl.col("precision").alias("exact_to"), "confidence",
+    )  # fmt: skip
+
+
 def describe_sessions(sessions: pl.DataFrame) -> pl.DataFrame:
     """Count sessions per account, earliest first.
 
@@ -407,44 +433,3 @@ def find_lanes(events: pl.DataFrame, seeds: Sequence[str], most: int = 40) -> li
     seed = pl.col("account_id").is_in(list(seeds))
     chosen = pl.concat([first.filter(seed), first.filter(~seed)]).head(most)
     return chosen.sort("event_at", "account_id")["account_id"].to_list()
-
-
-def focus_on(frame: pl.DataFrame, column: str = "event_at") -> tuple[pl.DataFrame, str]:
-    """Cut a frame to the time that holds nearly all of it, so that one old row does not flatten a picture.
-
-    Parameters
-    ----------
-    frame : polars.DataFrame
-        With a column of times.
-    column : str
-        Which one.
-
-    Returns
-    -------
-    frame : polars.DataFrame
-        Rows between the 2nd and the 98th of 100, and half that span around it; all rows where that leaves out little
-        time.
-    said : str
-        What was left out, for the caption; empty where nothing was.
-
-    Examples
-    --------
-    >>> from datetime import UTC
-    >>> at = [datetime(2020, 1, 1, tzinfo=UTC)] + [datetime(2026, 1, 1 + d % 20, tzinfo=UTC) for d in range(99)]
-    >>> rows, said = focus_on(pl.DataFrame({"event_at": at}))
-    >>> rows.height, said
-    (99, '; 1 earlier or later is left out of the picture')
-    """
-    times = frame.get_column(column).drop_nulls()
-    if len(times) < 20:
-        return frame, ""
-    low, high = (times.quantile(q, "nearest") for q in (0.02, 0.98))
-    if not isinstance(low, datetime) or not isinstance(high, datetime):
-        return frame, ""
-    margin = max((high - low) / 2, timedelta(hours=1))
-    inside = frame.filter(pl.col(column).is_between(low - margin, high + margin))
-    whole, kept = (f.select(pl.col(column).max() - pl.col(column).min()).item() for f in (frame, inside))
-    left_out = frame.height - inside.height
-    if not left_out or kept * 1.5 > whole:
-        return frame, ""
-    return inside, f"; {left_out:,} earlier or later {'is' if left_out == 1 else 'are'} left out of the picture"

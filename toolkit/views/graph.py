@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from toolkit.errors import visible
-from toolkit.views.charts import PALETTE, style
 from toolkit.views.names import Names
+from toolkit.views.theme import PALETTE, style
 from toolkit.views.words import count_of, say_kind, short_names
 
 if TYPE_CHECKING:

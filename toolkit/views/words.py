@@ -9,7 +9,7 @@ import polars as pl
 
 from toolkit.errors import visible
 
-__all__ = ["count_of", "join_words", "say_family", "say_fault", "say_kind", "short_names", "told_apart"]
+__all__ = ["count_of", "join_words", "part_of", "say_family", "say_fault", "say_kind", "short_names", "told_apart"]
 
 _KINDS: Final = {
     "browser_fp": "browser fingerprint",
@@ -101,6 +101,17 @@ def count_of(number: int, one: str, many: str = "") -> str:
     ('1 account', '1,200 accounts', '2 are')
     """
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def part_of(kept: int, total: int, one: str) -> str:
+    """Return how many of how many, or how many if they are all.
+
+    Examples
+    --------
+    >>> part_of(40, 45, "account"), part_of(2, 2, "account")
+    ('40 of 45 accounts', '2 accounts')
+    """
+    return count_of(total, one) if kept == total else f"{kept:,} of {count_of(total, one)}"
 
 
 def join_words(words: Iterable[str]) -> str:

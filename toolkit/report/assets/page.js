@@ -7,12 +7,19 @@
   const refuse = () => Promise.reject(new Error("offline"));
   const offline = { load: refuse, sanitize: refuse, http: refuse, file: refuse };
   const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+
+  // Charts above one another cannot measure their place themselves: their common width gives what is over, or takes it.
+  const fit = async (place, spec, view) => {
+    const over = () => place.querySelector("svg").getBoundingClientRect().width - place.clientWidth;
+    if (spec.vconcat && Math.abs(over()) > 1) await view.width(Math.max(200, view.width() - over())).runAsync();
+  };
   const charts = [...document.querySelectorAll(".vega")].map((place) => {
     const spec = JSON.parse(document.getElementById(place.dataset.spec).textContent);
     return vegaEmbed(place, spec, {
       ast: true, expr: vegaInterpreter.expressionInterpreter, actions: false, renderer: "svg", loader: offline, hover: true,
       defaultStyle: false, logLevel: 1, tooltip: { theme: dark ? "dark" : "light" },
-    }).catch((error) => { place.textContent = "This chart could not be drawn: " + error.message; });
+    }).then(({ view }) => fit(place, spec, view))
+      .catch((error) => { place.textContent = "This chart could not be drawn: " + error.message; });
   });
   Promise.all(charts).then(() => document.documentElement.setAttribute("data-ready", "yes"));
 
