@@ -107,7 +107,7 @@ def merges(files: list[Path]) -> dict[str, Callable[[], object]]:
         "toolkit, total order, no event twice": lambda: build_timeline(*read()),
         "polars, by time only": lambda: pl.concat(read()).sort("event_at"),
         "polars, by time, source, seq": lambda: pl.concat(read()).sort("event_at", "source", "seq"),
-        "duckdb, by time": lambda: duckdb.connect().execute(query, named).to_arrow_table(),
+        "duckdb, by time": lambda: duckdb.connect().sql(query, params=named).to_arrow_table(),
     }
 
 

@@ -16,7 +16,7 @@ from scipy.stats import beta, ks_2samp
 from toolkit.errors import InputError, UnknownNameError
 from toolkit.timeline.around import explain_window, show_around
 
-from .conftest import START
+from ..conftest import START
 
 Make = Callable[..., pl.DataFrame]
 

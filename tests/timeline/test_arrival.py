@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from toolkit.errors import InputError
 from toolkit.timeline.arrival import as_of, report_lateness
 
-from .conftest import START
+from ..conftest import START
 
 Make = Callable[..., pl.DataFrame]
 

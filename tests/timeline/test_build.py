@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from toolkit.errors import ContractError, InputError, UnknownNameError
 from toolkit.timeline.build import build_timeline, put_in_order
 
-from .conftest import START
+from ..conftest import START
 
 Make = Callable[..., pl.DataFrame]
 

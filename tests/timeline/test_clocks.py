@@ -15,7 +15,7 @@ from toolkit.errors import InputError, UnknownNameError
 from toolkit.model.tables import TimeFlag
 from toolkit.timeline.clocks import Offset, Rule, apply_offset, check_causality, measure_offset
 
-from .conftest import START
+from ..conftest import START
 
 Make = Callable[..., pl.DataFrame]
 DAY = 86_400.0

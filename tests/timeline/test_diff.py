@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from toolkit.errors import ContractError, InputError, UnknownNameError
 from toolkit.timeline.diff import diff_timelines
 
-from .conftest import START
+from ..conftest import START
 
 Make = Callable[..., pl.DataFrame]
 

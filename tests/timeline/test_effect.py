@@ -12,7 +12,7 @@ import pytest
 from toolkit.errors import InputError
 from toolkit.timeline.effect import measure_effect
 
-from .conftest import START
+from ..conftest import START
 
 Make = Callable[..., pl.DataFrame]
 DAY = 86_400.0

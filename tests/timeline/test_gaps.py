@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from toolkit.errors import InputError, UnknownNameError
 from toolkit.timeline.gaps import find_gaps, is_known
 
-from .conftest import START
+from ..conftest import START
 
 Make = Callable[..., pl.DataFrame]
 HOUR, DAY = 3_600.0, 86_400.0

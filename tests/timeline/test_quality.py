@@ -10,7 +10,7 @@ import polars as pl
 from toolkit.model.tables import Events, TimeFlag, empty
 from toolkit.timeline.quality import find_quality_issues, find_silences
 
-from .conftest import START
+from ..conftest import START
 
 Make = Callable[..., pl.DataFrame]
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from toolkit.model.tables import UTC, Quality, TimeFlag, conform, empty
+from toolkit.timeline.build import keep_in_range
+from toolkit.timeline.coded import order_by_account
 
 __all__ = ["find_quality_issues", "find_silences"]
 
@@ -129,15 +132,17 @@ def _window(gaps: pl.DataFrame) -> tuple[pl.Expr, pl.Expr]:
 
 
 def _gaps(events: pl.DataFrame) -> pl.DataFrame:
-    out_of_range = (pl.col("flags").cast(pl.UInt16) & TimeFlag.OUT_OF_RANGE.value) != 0
-    times = events.filter(~out_of_range).select("source", "event_at").sort("source", "event_at")
-    return times.select(
-        "source",
-        pl.col("event_at").shift(1).alias("start_at"),
-        pl.col("event_at").alias("end_at"),
-        ((pl.col("event_at") - pl.col("event_at").shift(1)).dt.total_microseconds() / 1e6).alias("gap_s"),
-        (pl.col("source") == pl.col("source").shift(1)).fill_null(value=False).alias("same"),
-    ).filter("same").drop("same")  # fmt: skip
+    """Every two neighbouring events of a source. Order: source, start_at."""
+    grouped = order_by_account(keep_in_range(events), "source")
+    after = np.flatnonzero(grouped.gap >= 0)
+    return pl.DataFrame(
+        {
+            "source": grouped.names.gather(grouped.code[after]),
+            "start_at": pl.Series(grouped.at[after - 1], dtype=pl.Int64).cast(UTC),
+            "end_at": pl.Series(grouped.at[after], dtype=pl.Int64).cast(UTC),
+            "gap_s": grouped.gap[after] / 1e6,
+        }
+    )
 
 
 def _issues(rows: pl.DataFrame) -> pl.DataFrame:

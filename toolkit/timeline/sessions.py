@@ -246,7 +246,9 @@ def _name(grouped: ByAccount, own: pl.Series, cut: _Cut) -> pl.Series:
 def _describe(ordered: pl.DataFrame, grouped: ByAccount, cut: _Cut, names: pl.Series, by_id: str) -> pl.DataFrame:
     if not ordered.height:
         return empty(Sessions)
-    by_session = np.argsort(cut.session, kind="stable")
+    # Sessions cut by a pause come account by account already; only a source's own ids interleave.
+    in_turn = (np.diff(cut.session) >= 0).all()
+    by_session = np.arange(len(cut.session)) if in_turn else np.argsort(cut.session, kind="stable")
     head = np.flatnonzero(np.diff(cut.session[by_session], prepend=-1))
     n = np.diff(head, append=len(by_session))
     at = grouped.at[by_session]
