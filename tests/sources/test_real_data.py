@@ -11,6 +11,7 @@ from toolkit.errors import MappingError, SourceError
 from toolkit.model.tables import TimeFlag
 from toolkit.sources.ledger import describe_ledger
 from toolkit.sources.read import read_data
+from toolkit.sources.time import normalise_times
 
 
 def table(account: str, time: object, **more: object) -> dict[str, object]:
@@ -88,6 +89,31 @@ def test_the_stated_truths(real_data: Path) -> None:
     wild = read_data(folder / "ts_validate_time_out_of_range.csv", BY_DATETIME).events
     assert wild["event_at"].dt.year().to_list() == [1601, 2227]
     assert wild["flags"].to_list() == [TimeFlag.OUT_OF_RANGE] * 2
+
+
+LINES = [
+    ("plaso_apt_history.log", r"^(?:Start|End)-Date: (\S+ +\S+)", 20, "2019-07-10T16:38:08"),
+    ("plaso_iis10_edge_cases.log", r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) ", 15, "2022-01-01T00:01:24"),
+    ("plaso_jira_access_months.log", r"^(\[[^\]]+\])", 12, "2022-01-01T10:00:00"),
+    ("plaso_syslog", r"^([A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d+)?)", 16, "2012-01-22T07:52:33"),
+    ("plaso_vsftpd.log", r"^(.{24}) \[pid", 25, "2016-06-06T18:43:28"),
+]
+
+
+@pytest.mark.parametrize(("name", "pattern", "n", "first"), LINES)
+def test_the_times_of_logs_that_are_no_tables(real_data: Path, name: str, pattern: str, n: int, first: str) -> None:
+    """Their lines are not read, but each of their times can be: with its month's name, or without its year."""
+    text = (real_data / "time_edge_cases" / name).read_text("utf-8")
+    times = pl.Series(text.splitlines(), dtype=pl.String).str.extract(pattern).drop_nulls()
+    out = normalise_times(times, zone="UTC", year=2012)
+    assert (out.height, out["at"].null_count()) == (n, 0)
+    assert out["at"].dt.to_string("%FT%T")[0] == first
+    if name == "plaso_syslog":
+        assert out["at"].dt.to_string("%FT%T").to_list()[6:] == [
+            "2012-02-29T01:15:43", "2012-12-18T17:54:32", "2013-03-23T23:01:18", "2013-03-23T23:01:18",
+            "2013-12-31T17:54:32", "2013-11-18T01:15:20", "2014-02-06T15:16:30", "2014-11-18T01:15:43",
+            "2014-11-18T08:30:20", "2014-11-18T08:31:20",
+        ]  # fmt: skip
 
 
 def test_russian_tweets(real_data: Path) -> None:

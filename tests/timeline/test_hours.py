@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from toolkit.timeline.hours import WAYS_OF_LIVING, find_active_hours
+from toolkit.timeline.hours import WAYS_OF_LIVING, _busiest, find_active_hours
 
 Make = Callable[..., pl.DataFrame]
 DAY = 86_400.0
@@ -86,3 +89,30 @@ def test_hours_may_pass_midnight(make_events: Make) -> None:
     seconds = [d * DAY + h * 3_600 for d in range(10) for h in (22, 23, 24, 25)]
     found = find_active_hours(make_events(seconds, event_id=[f"e{i}" for i in range(40)]), belief=1.0)
     assert found.select("from_hour", "to_hour").rows() == [(22.0, 1.5)]
+
+
+@given(st.lists(st.integers(0, 9), min_size=48, max_size=48).filter(any))
+def test_the_busy_stretch_is_the_one_of_a_plain_search(profile: list[int]) -> None:
+    """Every stretch tried one by one, its two rates put into Poisson's likelihood."""
+
+    def likely(first: int, long: int) -> float:
+        inside = sum(profile[(first + i) % 48] for i in range(long))
+        outside = sum(profile) - inside
+        if inside / long <= outside / (48 - long):
+            return -math.inf
+        return sum(n * math.log(n / span) for n, span in ((inside, long), (outside, 48 - long)) if n)
+
+    begin, end = _busiest(np.array([profile]))
+    found = likely(int(2 * begin[0]), int(2 * (end[0] - begin[0])) % 48 or 48) if len(set(profile)) > 1 else 0.0
+    best = max(likely(first, long) for first in range(48) for long in range(1, 48))
+    assert len(set(profile)) == 1 or found == pytest.approx(best, abs=1e-6)
+
+
+def test_a_shift_stands_out_of_what_else_goes_on(make_events: Make) -> None:
+    """A third of the activity lies anywhere in the day; the shift from 16 to 23 h is told all the same."""
+    luck = np.random.default_rng(4)
+    shift = [d * DAY + s for d in range(30) for s in luck.uniform(16 * 3_600, 23 * 3_600, 12)]
+    found = find_active_hours(make_events(shift + luck.uniform(0, 30 * DAY, 180).tolist()))
+    begin, end = found.select("from_hour", "to_hour").row(0)
+    assert abs(begin - 16) <= 0.5
+    assert abs(end - 23) <= 0.5

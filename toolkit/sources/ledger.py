@@ -26,6 +26,7 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
     "id_not_exact": ("an id is a number that may have been rounded", "export ids as text"),
     "time_missing": ("the time is blank", "name a second time column in the mapping: time: [a, b]"),
     "time_naive_no_zone": ("the time has no zone", "declare it: time: {column: ..., zone: UTC}; it is never guessed"),
+    "time_without_year": ("the time has no year", "declare that of the first row: time: {column: ..., year: 2026}"),
     "time_unreadable": ("the time has no known shape", "declare it: time: {column: ..., format: ...}"),
     "time_unrepresentable": (
         "the time is outside the years 1 to 9999",

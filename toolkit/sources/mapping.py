@@ -52,6 +52,8 @@ class TimeColumn(_Record):
         IANA zone of times written without one; None leaves such rows unread.
     format : str or None
         A ``strptime`` format, where the shape is none that is known.
+    year : int or None
+        Year of a file's first time that is written without one; None leaves such rows unread.
 
     Examples
     --------
@@ -63,6 +65,7 @@ class TimeColumn(_Record):
     unit: Unit = "auto"
     zone: str | None = None
     format: str | None = None
+    year: int | None = Field(default=None, ge=1, le=9_999)
 
     @field_validator("zone")
     @classmethod

@@ -201,9 +201,9 @@ def first_time(columns: tuple[TimeColumn, ...], raw: pl.DataFrame, newest: datet
             if not len(places):
                 break
             source = source.gather(places)
-        read = normalise_times(source, unit=said.unit, zone=said.zone, fmt=said.format, newest=newest).with_columns(
-            pl.lit(said.column).alias("found_in"), pl.lit(None, pl.String).alias("found")
-        )
+        read = normalise_times(
+            source, unit=said.unit, zone=said.zone, fmt=said.format, year=said.year, newest=newest
+        ).with_columns(pl.lit(said.column).alias("found_in"), pl.lit(None, pl.String).alias("found"))
         bad = read["reason"].is_not_null()
         if bad.any():
             shown = [None if v is None else str(v) for v in source.filter(bad).to_list()]

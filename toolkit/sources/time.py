@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from toolkit.errors import InputError, UnknownNameError
@@ -61,6 +62,8 @@ _NAMED: Final = (
         (3, 2, 1, 4, 5, 6, 7, 8),
     ),
 )  # fmt: skip
+_YEARLESS: Final = r"^(" + _NAMES + r")[ ]+([0-9]{1,2})[ ]+" + _CLOCK + _ZONE + "$"
+_HALF_YEAR_D: Final = 183
 _FIELDS = ("year", "month", "day", "hour", "minute", "second", "fraction", "zone")
 _PLAIN_NUMBER = r"^[+-]?[0-9]+$"
 _ODD_NUMBER = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
@@ -72,6 +75,7 @@ def normalise_times(
     unit: Unit = "auto",
     zone: str | None = None,
     fmt: str | None = None,
+    year: int | None = None,
     newest: datetime | None = None,
 ) -> pl.DataFrame:
     """Read a column of times as UTC instants, one output row per input row, in the input's order.
@@ -87,6 +91,10 @@ def normalise_times(
         that happened twice is taken as the first (``DST_FOLD``); one that never happened moves forward (``DST_GAP``).
     fmt : str, optional
         A format of Python's ``strptime``; texts that do not follow it are not read.
+    year : int, optional
+        Year of the first time that is written without one (syslog's "Jan 22 07:52:33"); where the calendar falls back
+        by more than half a year the next one begins; a row of December in the January after is a late one
+        (``YEAR_GUESSED``). Without it such rows are not read.
     newest : datetime, optional
         Latest time that is plausible, with a zone; default is the latest row between 2000 and 2100.
 
@@ -95,7 +103,8 @@ def normalise_times(
     polars.DataFrame
         ``at`` Datetime(us, UTC), null where not read; ``precision`` (us, ms, s, min, day); ``flags`` UInt16, bits of
         :class:`~toolkit.model.tables.TimeFlag`; ``reason`` null where read, else ``time_missing``,
-        ``time_naive_no_zone``, ``time_unreadable`` or ``time_unrepresentable`` (outside the years 1 to 9999).
+        ``time_naive_no_zone``, ``time_without_year``, ``time_unreadable`` or ``time_unrepresentable`` (outside the
+        years 1 to 9999).
         Digits beyond the microsecond are cut off, downwards.
 
     Raises
@@ -118,15 +127,17 @@ def normalise_times(
         raise UnknownNameError("unit of time", unit, UNITS)
     if newest is not None and newest.tzinfo is None:
         raise InputError(f"newest has no time zone: {newest}; give it one, for example datetime(..., tzinfo=UTC)")
+    if year is not None and not 1 <= year <= 9_999:
+        raise InputError(f"year is {year}; want one between 1 and 9999")
     if zone is not None:
         find_zone(zone)
-    read = _by_type(texts, unit, zone, fmt)
+    read = _by_type(texts, unit, zone, fmt, year)
     return _flag_range(read.sort("i"), newest).select(
         pl.col("us").cast(UTC_TYPE).alias("at"), "precision", "flags", "reason"
     )
 
 
-def _by_type(texts: pl.Series, unit: Unit, zone: str | None, fmt: str | None) -> Rows:
+def _by_type(texts: pl.Series, unit: Unit, zone: str | None, fmt: str | None, year: int | None) -> Rows:
     frame = pl.DataFrame({"i": pl.int_range(texts.len(), eager=True), "t": texts.alias("t")})
     missing = failed(frame.filter(pl.col("t").is_null()), "time_missing")
     there = frame.filter(pl.col("t").is_not_null())
@@ -147,7 +158,7 @@ def _by_type(texts: pl.Series, unit: Unit, zone: str | None, fmt: str | None) ->
     elif kind.is_float():
         # Python's repr is the shortest text that is this float and no other; no engine's formatting takes part.
         as_text = [repr(v) for v in there["t"].cast(pl.Float64).to_list()]
-        read = _by_shape(there.select("i", pl.Series("t", as_text, dtype=pl.String)), unit, zone)
+        read = _by_shape(there.select("i", pl.Series("t", as_text, dtype=pl.String)), unit, zone, year)
     elif kind.is_nested() or kind in (pl.Binary, pl.Time, pl.Duration):
         read = failed(there, "time_unreadable")
     elif kind == pl.Null:
@@ -157,7 +168,7 @@ def _by_type(texts: pl.Series, unit: Unit, zone: str | None, fmt: str | None) ->
         blank = pl.col("t") == ""
         missing = pl.concat([missing, failed(stripped.filter(blank), "time_missing")])
         stripped = stripped.filter(~blank)
-        read = _by_format(stripped, fmt, zone) if fmt else _by_shape(stripped, unit, zone)
+        read = _by_format(stripped, fmt, zone) if fmt else _by_shape(stripped, unit, zone, year)
     return pl.concat([missing, read])
 
 
@@ -166,7 +177,7 @@ def _whole_us(time: pl.Expr, unit: str) -> pl.Expr:
     return {"ms": physical * 1_000, "us": physical, "ns": physical.floordiv(1_000)}[unit]
 
 
-def _by_shape(rows: pl.DataFrame, unit: Unit, zone: str | None) -> Rows:
+def _by_shape(rows: pl.DataFrame, unit: Unit, zone: str | None, year: int | None) -> Rows:
     """Take each shape in turn; what no shape takes is unreadable."""
     done: list[Rows] = []
 
@@ -187,6 +198,7 @@ def _by_shape(rows: pl.DataFrame, unit: Unit, zone: str | None) -> Rows:
     take(_ISO[1], lambda r: _calendar(r, _ISO[1], order, zone))
     for pattern, groups in _NAMED:
         take(pattern, partial(_calendar, pattern=pattern, order=groups, zone=zone))
+    take(_YEARLESS, partial(_without_year, year=year, zone=zone))
     return pl.concat([*done, failed(rows, "time_unreadable")])
 
 
@@ -238,6 +250,40 @@ def _calendar(rows: pl.DataFrame, pattern: str, order: tuple[int, ...], zone: st
     )
     naive = read.filter(pl.col("naive")).select("i", pl.col("local").alias("us"), "precision")
     return pl.concat([unreadable, no_year, within_years(zoned), localise(naive, zone)])
+
+
+def _without_year(rows: pl.DataFrame, year: int | None, zone: str | None) -> Rows:
+    """Give each row the year that the order of the rows tells, and read it as if it had been written."""
+    if year is None:
+        return failed(rows, "time_without_year")
+    rows = rows.sort("i")
+    number = {name: n for n, name in enumerate(_NAMES.split("|"), 1)}
+    cut = rows.select(pl.col("t").str.extract_groups(_YEARLESS).alias("g"))["g"].struct
+    month, day = cut.field("1").replace_strict(number, return_dtype=pl.Int64), cut.field("2").cast(pl.Int64)
+    step = (month * 31 + day).diff().fill_null(0).to_numpy()
+    turns, turned = np.zeros(len(step), dtype=np.int64), 0
+    for place in np.flatnonzero(np.abs(step) > _HALF_YEAR_D).tolist():
+        if step[place] < 0:
+            turns[place] = 1
+        elif turned and month[place - 1] == 1 and month[place] == 12:
+            turns[place] = -1
+        turned += int(turns[place])
+    dated = pl.DataFrame(
+        {
+            "i": rows["i"], "year": year + np.cumsum(turns), "month": month, "day": day,
+            "clock": rows["t"].str.replace(r"^[A-Za-z]{3}[ ]+[0-9]{1,2}[ ]+", ""),
+        }
+    )  # fmt: skip
+    texts = dated.select(
+        "i",
+        pl.format(
+            "{}-{}-{} {}", pl.col("year").cast(pl.String).str.zfill(4), pl.col("month").cast(pl.String).str.zfill(2),
+            pl.col("day").cast(pl.String).str.zfill(2), "clock",
+        ).alias("t"),
+    )  # fmt: skip
+    read = _calendar(texts, _ISO[0], tuple(range(1, 9)), zone)
+    guessed = pl.col("flags") | pl.lit(TimeFlag.YEAR_GUESSED.value, pl.UInt16)
+    return read.with_columns(pl.when(pl.col("us").is_not_null()).then(guessed).otherwise("flags").alias("flags"))
 
 
 def _day_number(year: pl.Expr, month: pl.Expr, day: pl.Expr) -> pl.Expr:

@@ -20,6 +20,7 @@ Sources: Kleinberg 2002; Naus 1982 for the scan statistic; Brown et al. 2002 for
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final, Literal
 
 import numpy as np
@@ -28,7 +29,7 @@ from numpy.typing import NDArray
 
 from toolkit.errors import InputError, UnknownNameError
 from toolkit.model.tables import UTC
-from toolkit.timeline.build import keep_in_range, put_in_order
+from toolkit.timeline.build import keep_in_range, put_in_order, window_faults
 from toolkit.timeline.coded import ByAccount, Ints, order_by_account
 from toolkit.timeline.found import keep_ids, no_findings, write_findings
 
@@ -56,6 +57,7 @@ def find_bursts(
     window_s: float = 60.0,
     max_fdr: float = 0.01,
     weekly: bool = False,
+    span: tuple[datetime, datetime] | None = None,
 ) -> pl.DataFrame:
     """Find stretches of unusual haste.
 
@@ -78,7 +80,11 @@ def find_bursts(
     max_fdr : float
         Share of false ones among the scan's bursts, at most.
     weekly : bool
-        Whether the hours of the week that are busy for everybody are taken out first; needs two weeks of events.
+        Whether the hours of the week that are busy for everybody, week after week, are taken out first; needs two weeks
+        of events.
+    span : tuple of datetime, optional
+        From when until when the data speak (scan): a stream that is a burst and nothing else has no calm of its own to
+        be held against. By default from its first event to its last.
 
     Returns
     -------
@@ -116,6 +122,8 @@ def find_bursts(
         )
         if not fine
     ]
+    if span is not None:
+        faults += window_faults(*span)
     if faults:
         raise InputError("; ".join(faults))
     params: dict[str, object] = {"by": by, "method": method, "min_n": min_n, "weekly": weekly}
@@ -127,7 +135,9 @@ def find_bursts(
     if method == "kleinberg":
         first, last, score = _by_automaton(grouped, ordered, clock, s, gamma, min_n)
     else:
-        first, last, score = _by_scan(grouped, clock, window_s * 1e6, min_n, max_fdr)
+        spare = _spare(grouped.at, span)
+        params["span"] = None if span is None else [at.isoformat() for at in span]
+        first, last, score = _by_scan(grouped, clock, window_s * 1e6, min_n, max_fdr, spare)
     return _write(ordered, grouped, clock, first, last, score, params)
 
 
@@ -249,7 +259,17 @@ def _by_automaton(
     return first[enough], last[enough], score[enough]
 
 
-def _by_scan(grouped: ByAccount, clock: Floats, window: float, min_n: int, max_fdr: float) -> tuple[Ints, Ints, Floats]:
+def _spare(at: Ints, span: tuple[datetime, datetime] | None) -> tuple[float, float]:
+    """Microseconds that the data reach beyond the first event and the last."""
+    if span is None or not len(at):
+        return 0.0, 0.0
+    begin, end = (round(edge.timestamp() * 1e6) for edge in span)
+    return float(max(int(at.min()) - begin, 0)), float(max(end - int(at.max()), 0))
+
+
+def _by_scan(
+    grouped: ByAccount, clock: Floats, window: float, min_n: int, max_fdr: float, spare: tuple[float, float]
+) -> tuple[Ints, Ints, Floats]:
     """First and last row of each burst, and minus the logarithm of the p that any window would be as full."""
     from scipy.stats import binom
 
@@ -258,6 +278,8 @@ def _by_scan(grouped: ByAccount, clock: Floats, window: float, min_n: int, max_f
     if not len(clock):
         return code, code, clock
     begin, end = clock[grouped.start[:-1]][code], clock[grouped.start[1:] - 1][code]
+    if any(spare):
+        begin, end = np.full(len(clock), clock.min() - spare[0]), np.full(len(clock), clock.max() + spare[1])
     axis = code * (clock.max() - clock.min() + (_AROUND + 2) * window) + (clock - clock.min())
     held = np.searchsorted(axis, axis + window, side="right") - np.arange(len(axis))
     before, after = clock - _AROUND / 2 * window, clock + (_AROUND / 2 + 1) * window
@@ -284,15 +306,18 @@ def _by_scan(grouped: ByAccount, clock: Floats, window: float, min_n: int, max_f
 def _rescale(grouped: ByAccount, ordered: pl.DataFrame) -> Floats:
     """Times on a clock that runs as fast as everybody's activity in that hour of the week, in microseconds on average.
 
-    Without two weeks of events there is no week to speak of, and the clock is the ordinary one.
+    Without two weeks of events there is no week to speak of, and the clock is the ordinary one. The fullest week of
+    each hour is left out of its rate, or what happened once would be its own habit.
     """
     at = ordered["event_at"].dt.epoch("us").to_numpy()
     if not len(at) or at[-1] - at[0] < 2 * _WEEK_H * _HOUR_US:
         return grouped.at.astype(float)
     hour = at // _HOUR_US
     first, last = int(hour[0]), int(hour[-1]) + 1
+    begin = first - first % _WEEK_H
+    counts = np.bincount(hour - begin, minlength=-(-(last - begin) // _WEEK_H) * _WEEK_H).reshape(-1, _WEEK_H)
     weeks = np.bincount(np.arange(first, last) % _WEEK_H, minlength=_WEEK_H)
-    rate = (np.bincount(hour % _WEEK_H, minlength=_WEEK_H) + 1) / (weeks + 1)
+    rate = (counts.sum(axis=0) - counts.max(axis=0) + 1) / weeks
     rate = rate / np.average(rate, weights=weeks)
     grid = np.concatenate(([0.0], np.cumsum(rate[np.arange(first, last) % _WEEK_H]))) * _HOUR_US
     stretched: Floats = np.interp(grouped.at, np.arange(first, last + 1) * float(_HOUR_US), grid)

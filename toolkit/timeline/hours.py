@@ -35,8 +35,9 @@ _FLAT_P: Final = 0.01
 _UNLIKE: Final = 2.0
 """How much less a half hour says than a die would: nobody lives as a profile does. At 1 the named zones held the true
 one for 73 in 100 accounts of a SYNTHETIC world, at 2 for 88; and they span the six hours that code authors ask for."""
-_NARROWEST: Final = 3
-"""Zones that are named at least: neighbours of half an hour cannot be told apart by anybody's habits."""
+_NARROWEST: Final = 7
+"""Zones that are named at least, three hours from end to end: people of one zone rise that far apart, however many acts
+of theirs are known."""
 
 
 def _awake(rise: float, rest: float, *, haste: float = 0.8, night: float = 0.04) -> Floats:
@@ -81,9 +82,9 @@ def find_active_hours(
     -------
     polars.DataFrame
         Contract ``TimelineFindings`` of kind *active_hours*, one row per judged account, from its first event to its
-        last. ``zones``: offsets as "UTC+05:30", the most likely first, at least three; empty where nothing can be
-        inferred. ``from_hour``, ``to_hour``: the shortest stretch of the day (UTC, may pass midnight) that holds four
-        fifths of the activity. ``flat_p``: Rayleigh's p that the hours are anybody's. ``weekend_share``: of active half
+        last. ``zones``: offsets as "UTC+05:30", the most likely first, at least seven; empty where nothing can be
+        inferred. ``from_hour``, ``to_hour``: the stretch of the day (UTC, may pass midnight) whose rate stands out best
+        from that of the rest. ``flat_p``: Rayleigh's p that the hours are anybody's. ``weekend_share``: of active half
         hours in UTC. ``n``, ``days``. ``score``: belief in the named zones (0 where there are none). Order: start_at,
         account_id.
 
@@ -100,14 +101,17 @@ def find_active_hours(
     >>> rows |= {"event_id": [str(i) for i in range(140)], "seq": range(140), "precision": "s"}
     >>> found = find_active_hours(pl.DataFrame(rows))
     >>> found.select("from_hour", "to_hour").rows(), "UTC+00:00" in found["zones"][0]
-    ([(8.0, 19.5)], True)
+    ([(8.0, 21.5)], True)
     """
     ordered = put_in_order(keep_in_range(events).filter(pl.col("precision") != "day"))
     names, code = code_accounts(ordered[by])
     if not len(names):
         return _nothing()
     at = ordered["event_at"].dt.epoch("us").to_numpy()
-    cells = np.unique(np.stack((code.astype(np.int64), at // _DAY_US, at % _DAY_US // _HALF_HOUR_US)), axis=1)
+    # Of several accounts judged as one, each has its own half hours: the light hours of many would fill every day.
+    own = code_accounts(ordered["account_id"])[1].astype(np.int64)
+    lived = np.stack((code.astype(np.int64), at // _DAY_US, at % _DAY_US // _HALF_HOUR_US, own))
+    cells = np.unique(lived if by != "account_id" else lived[:3], axis=1)
     n = np.bincount(code, minlength=len(names))
     day_of = np.unique(cells[:2], axis=1)
     days = np.bincount(day_of[0], minlength=len(names))
@@ -118,7 +122,7 @@ def find_active_hours(
     weekend = np.bincount(cells[0], weights=(cells[1] + 3) % 7 >= 5, minlength=len(names))[judged]
     chance = _rayleigh(profile)
     zones, held = _zones(profile, chance, belief)
-    begin, end = _shortest(profile, belief)
+    begin, end = _busiest(profile)
     table = pl.DataFrame(
         {
             "account_id": names.gather(judged),
@@ -197,13 +201,24 @@ def _zone(offset: int) -> str:
     return f"UTC{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
 
 
-def _shortest(profile: NDArray[np.int64], share: float) -> tuple[Floats, Floats]:
-    """The shortest stretch around the clock that holds a share of the activity, in hours; the earliest on a tie."""
-    twice = np.concatenate((np.zeros((len(profile), 1)), np.cumsum(np.tile(profile, 2), axis=1)), axis=1)
-    want = share * profile.sum(axis=1)
+def _busiest(profile: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """The stretch around the clock that two rates tell apart best from the rest of the day, in hours.
+
+    Of all stretches, the one at which one rate inside and a lower one outside make the profile likeliest; of equals the
+    earliest to begin, then the shortest. A stretch that holds a given share would grow with whatever small activity
+    lies around it.
+    """
+    from scipy.special import xlogy
+
+    total = profile.sum(axis=1)
+    around = np.concatenate((np.zeros((len(profile), 1), np.int64), np.cumsum(np.tile(profile, 2), axis=1)), axis=1)
+    best = np.full(len(profile), -np.inf)
     begin, length = np.zeros(len(profile), dtype=np.int64), np.full(len(profile), _BINS)
     for first in range(_BINS):
-        took = (twice[:, first + 1 :] - twice[:, [first]] < want[:, None] - 1e-9).sum(axis=1) + 1
-        shorter = took < length
-        begin[shorter], length[shorter] = first, took[shorter]
+        for long in range(1, _BINS):
+            inside = around[:, first + long] - around[:, first]
+            outside = total - inside
+            likely = xlogy(inside, inside / long) + xlogy(outside, outside / (_BINS - long))
+            better = (inside * (_BINS - long) > outside * long) & (likely > best + 1e-9)
+            best[better], begin[better], length[better] = likely[better], first, long
     return begin / 2, (begin + length) % _BINS / 2

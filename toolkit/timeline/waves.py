@@ -18,11 +18,13 @@ import polars as pl
 
 from toolkit.errors import InputError
 from toolkit.model.tables import Events
+from toolkit.timeline.build import keep_in_range
 from toolkit.timeline.bursts import find_bursts
 from toolkit.timeline.found import no_findings, write_findings
 
-__all__ = ["find_waves"]
+__all__ = ["WIDTHS_S", "find_waves"]
 
+WIDTHS_S: Final = (600.0, 3_600.0, 21_600.0, 86_400.0)
 _MOST_VALUES: Final = 5
 _ALPHA: Final = 0.01
 
@@ -31,7 +33,7 @@ def find_waves(
     events: pl.DataFrame,
     *,
     on: Sequence[str] = ("signup", "key_create"),
-    window_s: float = 600.0,
+    window_s: float | Sequence[float] = WIDTHS_S,
     min_n: int = 5,
     max_fdr: float = 0.01,
     weekly: bool = True,
@@ -44,12 +46,14 @@ def find_waves(
         Contract ``Events``, indicator columns (ip, device, ...) after its own. Rows in any order.
     on : sequence of str
         Verbs of creation; each is one stream.
-    window_s : float
-        Width of the scan, in seconds.
+    window_s : float or sequence of float
+        Widths of the scan, in seconds: ten minutes, an hour, six hours and a day by default. Each has its part of
+        ``max_fdr``; of waves that overlap, the least likely by chance is kept.
     min_n : int
         Creations of a wave at least.
     max_fdr : float
-        As in :func:`toolkit.timeline.bursts.find_bursts`.
+        As in :func:`toolkit.timeline.bursts.find_bursts`. The data speak from the first event to the last, of whatever
+        verb: give a ring's later acts too, and its sign-ups stand out against the days without any.
     weekly : bool
         Whether the hours of the week that are busy for everybody are taken out first.
 
@@ -81,7 +85,23 @@ def find_waves(
     """
     if not on:
         raise InputError("name at least one verb of creation, for example on=('signup',)")
-    found = [_waves_of(events.filter(pl.col("event") == verb), verb, window_s, min_n, max_fdr, weekly) for verb in on]
+    widths = (window_s,) if isinstance(window_s, (int, float)) else tuple(window_s)
+    if not widths:
+        raise InputError("name at least one width of the scan, for example window_s=3600")
+    good = keep_in_range(events)
+    span = good.select(first=pl.min("event_at"), last=pl.max("event_at")).rows()[0] if good.height else None
+    params = {"window_s": list(widths), "min_n": min_n, "max_fdr": max_fdr, "weekly": weekly}
+    found = []
+    for verb in on:
+        made = good.filter(pl.col("event") == verb)
+        scans = [
+            find_bursts(
+                made, by=None, method="scan", window_s=width, min_n=min_n, max_fdr=max_fdr / len(widths), weekly=weekly,
+                span=span,
+            )
+            for width in widths
+        ]  # fmt: skip
+        found.append(_describe(made, _least_likely(pl.concat(scans)), {"verb": verb, **params}))
     whole = pl.concat([wave for wave in found if wave.height]) if any(wave.height for wave in found) else _nothing()
     return whole.sort("start_at", "verb")
 
@@ -93,12 +113,22 @@ def _nothing() -> pl.DataFrame:
     return no_findings(verb=pl.String, n=pl.UInt32, accounts=pl.List(pl.String), common=common)
 
 
-def _waves_of(made: pl.DataFrame, verb: str, window_s: float, min_n: int, max_fdr: float, weekly: bool) -> pl.DataFrame:
-    bursts = find_bursts(
-        made, by=None, method="scan", window_s=window_s, min_n=min_n, max_fdr=max_fdr, weekly=weekly
-    )  # fmt: skip
+def _least_likely(bursts: pl.DataFrame) -> pl.DataFrame:
+    """Of bursts that overlap, the one that chance explains least; of equals the earliest and the longest."""
+    ranked = bursts.sort(["score", "start_at", "end_at"], descending=[True, False, True])
+    kept: list[int] = []
+    times = ranked.select("start_at", "end_at").rows()
+    for place, (begin, end) in enumerate(times):
+        if all(end < times[other][0] or begin > times[other][1] for other in kept):
+            kept.append(place)
+    return ranked[kept].sort("start_at")
+
+
+def _describe(made: pl.DataFrame, bursts: pl.DataFrame, params: dict[str, object]) -> pl.DataFrame:
+    """Waves with what their accounts have in common."""
     if bursts.is_empty():
         return _nothing()
+    verb = params["verb"]
     columns = [name for name in made.columns if name not in Events.columns() and made[name].dtype == pl.String]
     held, rows = _holdings(made, columns), []
     for begin, end in bursts.select("start_at", "end_at").iter_rows():
@@ -120,7 +150,6 @@ def _waves_of(made: pl.DataFrame, verb: str, window_s: float, min_n: int, max_fd
         )
         .otherwise(pl.format("{} of verb {}, with nothing in common that chance does not give", "n", "verb")),
     )  # fmt: skip
-    params = {"verb": verb, "window_s": window_s, "min_n": min_n, "max_fdr": max_fdr, "weekly": weekly}
     return write_findings(table, "wave", params).select(_nothing().columns)
 
 
