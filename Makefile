@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format lab bench clean system
+.PHONY: demo test check format lab bench frontend clean system
 
 demo: $(VENV)/.run
 	$(BIN)/toolkit demo --out out/demo
@@ -24,6 +24,10 @@ format: $(VENV)/.dev
 lab: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[lab]'
 	$(BIN)/jupyter lab notebooks
+
+# The graph view: only whoever changes frontend/src needs npm; what is built is committed.
+frontend:
+	cd frontend && npm ci --silent --ignore-scripts && npm run --silent build
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/bench_import.py

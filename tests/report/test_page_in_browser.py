@@ -79,40 +79,79 @@ def test_code_folds_out(demo: Path, look: Look) -> None:
     assert not page.locator("details.code pre").first.is_visible()
 
 
-def test_the_network_answers(demo: Path, look: Look) -> None:
-    """Tooltips say what a node is, the legend picks a kind, the wheel alone scrolls the page."""
+def _network(page: Any) -> Any:
+    network = page.locator("#network .tk-graph")
+    network.scroll_into_view_if_needed()
+    page.wait_for_selector("#network .tk-graph[data-ready=yes]")
+    return network
+
+
+def test_the_network_answers_to_keys_and_legend(demo: Path, look: Look) -> None:
+    """Arrows go from node to node and say what it is; a kind can be hidden; every step can be taken back."""
     page = look(demo / "report.html").page
-    chart = page.locator("#network .vega").first
-    chart.scroll_into_view_if_needed()
-    chart.locator(".mark-symbol.role-mark path").first.hover()
-    page.wait_for_selector("#vg-tooltip-element.visible")
-    assert "kind" in page.locator("#vg-tooltip-element").inner_text()
-    legend = chart.locator(".role-legend .mark-symbol path")
-    legend.nth(legend.count() - 1).click()
-    page.wait_for_timeout(300)
-    fills = chart.locator(".mark-symbol.role-mark path").evaluate_all("all => all.map(e => e.getAttribute('opacity'))")
-    assert "0.12" in fills
-    assert {"1", None} & set(fills)
-    before = page.evaluate("scrollY")
-    page.mouse.wheel(0, 300)
-    page.wait_for_timeout(500)
-    assert page.evaluate("scrollY") > before
-    positions = "all => all.map(e => e.getAttribute('transform')).join()"
-    still = chart.locator(".mark-symbol.role-mark path").evaluate_all(positions)
-    box = chart.bounding_box()
-    assert box
+    network = _network(page)
+    status = network.locator("[role=status]")
+    assert re.fullmatch(r"\d+ nodes, \d+ edges, 0 selected", status.inner_text())
+    network.locator(".tk-stage").focus()
+    for key in ("ArrowRight", " ", "g"):
+        page.keyboard.press(key)
+    grown = int(re.search(r"(\d+) selected", status.inner_text())[1])  # type: ignore[index]  # the line always counts
+    assert grown > 1
+    assert network.locator(".tk-side li").count() > 1
+    page.keyboard.press("h")
+    assert f"{grown} not shown" in status.inner_text()
+    page.keyboard.press("u")
+    assert "not shown" not in status.inner_text()
+    chip = network.locator(".tk-legend button").last
+    chip.click()
+    assert chip.get_attribute("aria-pressed") == "false"
+    assert "not shown" in status.inner_text()
+
+
+def test_the_wheel_belongs_to_the_page_until_somebody_means_the_network(demo: Path, look: Look) -> None:
+    page = look(demo / "report.html").page
+    box = _network(page).locator(".tk-stage").bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.keyboard.down("Control")
-    page.mouse.wheel(0, -300)
-    page.keyboard.up("Control")
-    page.wait_for_timeout(500)
-    assert chart.locator(".mark-symbol.role-mark path").evaluate_all(positions) != still
+    before = page.evaluate("scrollY")
+    page.mouse.wheel(0, 200)
+    page.wait_for_timeout(400)
+    assert page.evaluate("scrollY") > before
 
 
-def test_labels_of_the_network_do_not_overlap(demo: Path, look: Look) -> None:
+def test_who_is_picked_in_one_place_is_picked_in_all(demo: Path, look: Look, seeds: list[str]) -> None:
+    """A box in the network, the lanes of the timeline, a row of a table: each moves the other two, without a kernel."""
+    page = look(demo / "report.html").page
+    network, bar = _network(page), page.locator("#picked")
+    box = network.locator(".tk-stage").bounding_box()
+    page.keyboard.down("Shift")
+    page.mouse.move(box["x"] + 5, box["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 5, box["y"] + box["height"] * 0.7, steps=5)
+    page.mouse.up()
+    page.keyboard.up("Shift")
+    page.wait_for_timeout(300)
+    many = int(re.match(r"\d+", bar.inner_text())[0])  # type: ignore[index]  # the bar begins with a number
+    picked = set(page.locator("tr.picked").evaluate_all("all => all.map(row => row.dataset.account)"))
+    assert 1 < len(picked) <= many
+    assert page.locator("tr.unpicked").count() > 0
+    bar.get_by_role("button").click()
+    assert page.locator("tr.picked, tr.unpicked").count() == 0
+    assert ", 0 selected" in network.locator("[role=status]").inner_text()
+    row = page.locator(f"#who-belongs tr[data-account={seeds[0]}]")
+    row.locator("td").last.click()
+    page.wait_for_timeout(400)
+    assert ", 1 selected" in network.locator("[role=status]").inner_text()
+    lanes = (
+        page.locator("#timeline .vega").filter(has_text="drag to choose a time").locator(".mark-symbol.role-mark path")
+    )
+    shown = lanes.evaluate_all("all => all.map(e => e.getAttribute('opacity'))")
+    assert {"0.05", "1"} >= set(shown) > {"0.05"}
+
+
+def test_labels_of_the_still_network_do_not_overlap(demo: Path, look: Look) -> None:
     page = look(demo / "report.html").page
     boxes = (
-        page.locator("#network .vega")
+        page.locator("#network .still .vega")
         .first.locator(".mark-text.role-mark text:not([stroke])")
         .evaluate_all(
             "all => all.map(e => { const b = e.getBoundingClientRect(); return [b.left, b.top, b.right, b.bottom] })"
@@ -142,7 +181,7 @@ def test_a_brush_on_the_overview_chooses_what_the_lanes_show(demo: Path, look: L
         return chart.locator(".role-axis-label text").all_text_contents()
 
     every, before = chosen(), axis()
-    bars = chart.locator("[class*='role-mark view_']").bounding_box()
+    bars = chart.locator("[class*='role-mark view_']").first.bounding_box()
     assert bars
     y = bars["y"] + bars["height"] / 2
     page.mouse.move(bars["x"] + 0.3 * bars["width"], y)

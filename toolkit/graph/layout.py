@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 __all__ = ["find_layout"]
 
 _ROUNDS: Final = 120
-_ALL_PAIRS: Final = 1_500
+_ALL_PAIRS: Final = 900
+"""Nodes of one part that push each other one by one; of more, whole cells push."""
+_CROWD_ROUNDS: Final = 60
+_CELLS: Final = 20
+_AT_ONCE: Final = 4_000
 _APART: Final = 1.0
 _BETWEEN_PARTS: Final = 2.0
 _GOLDEN: Final = math.pi * (3 - math.sqrt(5))
@@ -65,23 +69,44 @@ def _spring(part: list[str], graph: nx.Graph[str], seed: int) -> _Floats:
     a, b = np.array([e[0] for e in ends]), np.array([e[1] for e in ends])
     turn = np.arange(n) * _GOLDEN + seed
     xy = np.sqrt(np.arange(n) + 0.5)[:, None] * np.column_stack([np.cos(turn), np.sin(turn)])
-    if n > _ALL_PAIRS:
-        return _apart(xy)  # too many to see anything in but the crowd
     radius = math.sqrt(n)
-    for step in range(_ROUNDS):
-        delta = xy[:, None, :] - xy[None, :, :]
-        distance = np.maximum(np.sqrt((delta**2).sum(axis=2)), 0.01)
-        force = (delta / distance[:, :, None] ** 2).sum(axis=1) * _APART**2
+    rounds = _ROUNDS if n <= _ALL_PAIRS else _CROWD_ROUNDS
+    for step in range(rounds):
+        force = _repel(xy) if n <= _ALL_PAIRS else _repel_by_cells(xy)
         pull = xy[a] - xy[b]
         pull *= np.sqrt((pull**2).sum(axis=1))[:, None] / _APART
-        np.subtract.at(force, a, pull)
-        np.add.at(force, b, pull)
+        for axis in (0, 1):
+            force[:, axis] -= np.bincount(a, pull[:, axis], n) - np.bincount(b, pull[:, axis], n)
         length = np.maximum(np.sqrt((force**2).sum(axis=1)), 1e-9)
-        heat = radius * 0.3 * (1 - step / _ROUNDS) + 0.02
+        heat = radius * 0.3 * (1 - step / rounds) + 0.02
         xy += force / length[:, None] * np.minimum(length, heat)[:, None]
         # Small differences of arithmetic would grow from round to round: they end here.
         xy = np.round(xy, 9)
     return _apart(xy)
+
+
+def _repel(xy: _Floats) -> _Floats:
+    """Every node pushes every other away, by one over the distance."""
+    dx, dy = (xy[:, axis][:, None] - xy[:, axis][None, :] for axis in (0, 1))
+    push = _APART**2 / np.maximum(dx * dx + dy * dy, 1e-4)
+    return np.column_stack([(dx * push).sum(axis=1), (dy * push).sum(axis=1)])
+
+
+def _repel_by_cells(xy: _Floats) -> _Floats:
+    """Of a crowd, cells push instead of nodes: each from its middle, with the weight of all that are in it."""
+    low, side = xy.min(axis=0), max(float(np.ptp(xy, axis=0).max()), 1e-9) / _CELLS
+    place = np.minimum((xy - low) // side, _CELLS - 1).astype(np.int64)
+    cell = place[:, 0] * _CELLS + place[:, 1]
+    many = np.bincount(cell, minlength=_CELLS**2)
+    full = np.flatnonzero(many)
+    middle = np.column_stack([np.bincount(cell, xy[:, axis], _CELLS**2)[full] / many[full] for axis in (0, 1)])
+    force = np.empty_like(xy)
+    for first in range(0, len(xy), _AT_ONCE):
+        some = xy[first : first + _AT_ONCE]
+        dx, dy = (some[:, axis][:, None] - middle[:, axis][None, :] for axis in (0, 1))
+        push = _APART**2 * many[full] / np.maximum(dx * dx + dy * dy, (side / 2) ** 2)
+        force[first : first + _AT_ONCE] = np.column_stack([(dx * push).sum(axis=1), (dy * push).sum(axis=1)])
+    return force
 
 
 def _apart(xy: _Floats) -> _Floats:

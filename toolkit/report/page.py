@@ -106,14 +106,27 @@ def render_page(
     """
     own_title, sections = read_sections(notebook)
     specs: list[dict[str, str]] = []
-    for section in sections:
-        for part in section.parts:
-            if part["kind"] == "chart":
-                part["id"] = f"chart-{len(specs) + 1}"
-                specs.append({"id": part["id"], "json": _trusted(script_json(lint_spec(part["spec"])))})
-    scripts = [_vega_bundle(), _asset("toolkit.views", "vega-interpreter.min.js"), _asset("toolkit.report", "page.js")]
-    if not specs:
-        scripts = [scripts[-1]]
+    graphs: list[dict[str, str]] = []
+
+    def keep_spec(spec: dict[str, Any]) -> str:
+        name = f"chart-{len(specs) + 1}"
+        specs.append({"id": name, "json": _trusted(script_json(lint_spec(spec)))})
+        return name
+
+    for part in (part for section in sections for part in section.parts):
+        if part["kind"] == "chart":
+            part["id"] = keep_spec(part["spec"])
+        elif part["kind"] == "graph":
+            part["id"] = f"graph-{len(graphs) + 1}"
+            part["still_id"] = keep_spec(part["still"]) if part.get("still") else ""
+            graphs.append({"id": part["id"], "json": _trusted(script_json(part["data"]))})
+        elif part["kind"] == "table":
+            part["about"] = next(
+                (i for i, c in enumerate(part["columns"]) if c["name"] in _ACCOUNT and not c["mask"]), None
+            )
+    scripts = [_vega_bundle(), _asset("toolkit.views", "vega-interpreter.min.js")] if specs else []
+    scripts += [_asset("toolkit.views", "graph-view.min.js")] if graphs else []
+    scripts.append(_asset("toolkit.report", "page.js"))
     csp = "; ".join(
         [
             "default-src 'none'",
@@ -135,6 +148,7 @@ def render_page(
             sections=sections,
             masks=any(_is_masked(part) for section in sections for part in section.parts),
             specs=specs,
+            graphs=graphs,
             scripts=[_trusted(script) for script in scripts],
         )
     )
@@ -150,6 +164,9 @@ def _template() -> Any:
     environment.filters["heading"] = lambda kind: _HEADINGS.get(kind, kind.replace("_", " "))
     return environment.from_string(_asset("toolkit.report", "page.html.j2"))
 
+
+_ACCOUNT = ("account", "account_id")
+"""Columns that say whom a row is about: it is shown with the others of whoever is picked in the network."""
 
 _HEADINGS = {
     "linked_set": "Who belongs",

@@ -44,7 +44,7 @@ class Block:
 
     Attributes
     ----------
-    kind : {"lead", "text", "figures", "card", "table", "chart", "findings"}
+    kind : {"lead", "text", "figures", "card", "table", "chart", "graph", "findings"}
     payload : mapping
         JSON values only; text is raw and is escaped where it is rendered.
     """
@@ -58,8 +58,8 @@ class Block:
             BLOCK_MIME: {"kind": self.kind, **self.payload},
             "text/plain": self.as_text(),
         }
-        if self.kind == "chart":
-            bundle["application/vnd.vegalite.v6+json"] = self.payload["spec"]
+        if self.kind == "chart" or "still" in self.payload:
+            bundle["application/vnd.vegalite.v6+json"] = self.payload["spec" if self.kind == "chart" else "still"]
         else:
             bundle["text/html"] = self.as_html()
         return bundle
@@ -73,8 +73,8 @@ class Block:
                 " | ".join(_hidden(c, v, 40) for c, v in zip(p["columns"], row, strict=True)) for row in p["rows"][:20]
             ]
             return "\n".join([head, *rows])
-        if self.kind == "chart":
-            return f"[chart: {visible(p['caption'], 500)}]"
+        if self.kind in ("chart", "graph"):
+            return f"[{self.kind}: {visible(p['caption'], 500)}]"
         if self.kind == "findings":
             return "\n".join(f"{f['finding_id']} {visible(f['statement'], 500)}" for f in p["findings"])
         if self.kind in ("card", "figures"):
@@ -94,6 +94,8 @@ class Block:
         if self.kind in ("card", "figures"):
             said = "".join(f"<dt>{_html(item[0])}</dt><dd>{_html(': '.join(item[1:]))}</dd>" for item in p["items"])
             return f"<dl>{said}</dl>"
+        if self.kind == "graph":
+            return f"<p>{_html(self.as_text())}</p>"
         if self.kind == "findings":
             return "".join(f"<p><b>{_html(f['finding_id'])}</b> {_html(f['statement'])}</p>" for f in p["findings"])
         return "".join(f"<p>{_html(line)}</p>" for line in p["paragraphs"])

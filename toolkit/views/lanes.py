@@ -33,6 +33,7 @@ __all__ = [
     "draw_overview",
     "draw_phases",
     "drawable",
+    "pick_lanes",
 ]
 
 NAMED_LANES: Final = 60
@@ -53,6 +54,7 @@ _PHASES: Final = {
 }  # fmt: skip
 _SAME_SPOT: Final = 0.065
 """Notes closer than this share of the span share one label, or their numbers would overlap."""
+_FADED: Final = 0.05
 _MOST_PHASES: Final = 3_000
 _HATCH: Final = alt.Gradient(  # type: ignore[no-untyped-call]  # altair leaves it untyped
     gradient="linear", x1=0, y1=0, x2=1, y2=1,
@@ -101,8 +103,19 @@ class Lanes:
 
     def named_chart(self, rows: pl.DataFrame) -> Any:
         """A chart whose rows get the names of their lanes back."""
-        names = pl.DataFrame({"l": range(len(self.names)), "lane": [self.label[lane] for lane in self.names]})
+        names = pl.DataFrame(
+            {
+                "l": range(len(self.names)),
+                "lane": [self.label[lane] for lane in self.names],
+                "account": list(self.names),
+            }
+        )
         return alt.Chart(rows).transform_lookup(lookup="l", from_=alt.LookupData(data=names, key="l", fields=["lane"]))
+
+
+def pick_lanes() -> Any:
+    """A click on a lane picks it, Shift adds another, a double click lets go; a page may pick lanes too."""
+    return alt.selection_point(name="picked", fields=["l"], on="click", clear="dblclick")
 
 
 def drawable(events: pl.DataFrame, by: str, *, focus: bool = True) -> tuple[pl.DataFrame, list[str]]:
@@ -117,7 +130,7 @@ def drawable(events: pl.DataFrame, by: str, *, focus: bool = True) -> tuple[pl.D
     return near, [*said, *([cut] if cut else [])]
 
 
-def draw_cells(bins: Bins, lanes: Lanes, brush: Any) -> list[Any]:
+def draw_cells(bins: Bins, lanes: Lanes, brush: Any, pick: Any) -> list[Any]:
     """Activity as bars, and the rare events as marks where the first of them was."""
     cells = lanes.code(bins.cells)
     whats = cells.select("what").unique().sort("what").with_row_index("w").with_columns(pl.col("w").cast(pl.Int64))
@@ -139,7 +152,9 @@ def draw_cells(bins: Bins, lanes: Lanes, brush: Any) -> list[Any]:
         bars = look_up(acts.select("l", "at", "end", "n", "w")).mark_bar(
             height=alt.RelativeBandSize(0.66), color=PALETTE["blue"], clip=True
         )
-        shade = alt.Opacity("n:Q", scale=alt.Scale(type="symlog", range=[0.5, 1]), legend=None)
+        shown = alt.Opacity("n:Q", scale=alt.Scale(type="symlog", range=[0.5, 1]), legend=None)
+        # Lanes that are not picked fade and do not go: the axis of time stays where it is.
+        shade = alt.condition(pick, shown, alt.value(_FADED))
         since = time_tip("at", "from", bins.width_ms)
         x = time_axis("at", wide, brush)
         layers.append(bars.encode(x=x, x2="end:T", y=lanes.y(), opacity=shade, tooltip=[since, *tips]))
@@ -158,9 +173,11 @@ def draw_cells(bins: Bins, lanes: Lanes, brush: Any) -> list[Any]:
                 y=lanes.y(),
                 color=alt.Color("part:N", legend=below, scale=alt.Scale(domain=words, range=colours)),
                 shape=alt.Shape("part:N", legend=below, scale=alt.Scale(domain=words, range=shapes)),
+                opacity=alt.condition(pick, alt.value(1), alt.value(_FADED)),
                 tooltip=[at, *tips],
             )
         )
+    layers[0] = layers[0].add_params(pick)
     return layers
 
 
@@ -179,7 +196,7 @@ def choose_phases(phases: pl.DataFrame | None, names: Sequence[str], span: tuple
     return longest.drop("long").head(_MOST_PHASES).sort("account_id", "at")
 
 
-def draw_phases(phases: pl.DataFrame | None, lanes: Lanes, brush: Any) -> list[Any]:
+def draw_phases(phases: pl.DataFrame | None, lanes: Lanes, brush: Any, pick: Any) -> list[Any]:
     """Phases as bands behind the lanes."""
     if phases is None or phases.is_empty():
         return []
@@ -188,10 +205,11 @@ def draw_phases(phases: pl.DataFrame | None, lanes: Lanes, brush: Any) -> list[A
     named = {name: name for name in _PHASES if name in met} | short_names(sorted(met - set(_PHASES)), 24)
     rows = rows.with_columns(pl.col("phase").replace_strict(named, return_dtype=pl.String))
     scale = alt.Scale(domain=list(named.values()), range=[_PHASES.get(name, PALETTE["grey"]) for name in named])
-    bands = lanes.named_chart(rows).mark_bar(height=alt.RelativeBandSize(1), opacity=0.3, clip=True)
+    bands = lanes.named_chart(rows).mark_bar(height=alt.RelativeBandSize(1), clip=True)
     return [
         bands.encode(
             x=time_axis("at", None, brush), x2="end:T", y=lanes.y(),
+            opacity=alt.condition(pick, alt.value(0.3), alt.value(_FADED)),
             fill=alt.Fill("phase:N", title="phase", scale=scale),
             tooltip=[alt.Tooltip("lane:N", title="account"), alt.Tooltip("phase:N", title="phase")],
         )

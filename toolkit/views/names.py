@@ -52,6 +52,16 @@ class Names:
             return f"#{number}"
         return visible(value, limit) if self.open_kinds is None or kind in self.open_kinds else "(not shown)"
 
+    def hides(self, kind: str, value: str) -> bool:
+        """Return whether the value is called by something other than itself.
+
+        Examples
+        --------
+        >>> Names("none").hides("ip", "192.0.2.1"), Names("strict", {("ip", "192.0.2.1"): 1}).hides("ip", "192.0.2.1")
+        (False, True)
+        """
+        return (kind, value) in self.numbers or not (self.open_kinds is None or kind in self.open_kinds)
+
     def full(self, kind: str, value: str, limit: int = 40) -> str:
         """Return kind and value in words.
 

@@ -32,6 +32,7 @@ from toolkit.views.lanes import (
     draw_overview,
     draw_phases,
     drawable,
+    pick_lanes,
 )
 from toolkit.views.theme import PALETTE, Picture, style, time_axis, time_tip, title
 from toolkit.views.words import part_of
@@ -113,7 +114,8 @@ def draw_swimlanes(
     drawn = Lanes.of(chosen, seeds)
     brush = alt.selection_interval(encodings=["x"], name="brush") if overview else None
     rules, numbers = draw_notes(notes, span, brush)
-    layers = [*draw_phases(lives, drawn, brush), *draw_cells(bins, drawn, brush), *rules]
+    pick = pick_lanes()
+    layers = [*draw_phases(lives, drawn, brush, pick), *draw_cells(bins, drawn, brush, pick), *rules]
     note = "; ".join([f"{said}, in bins of {bins.said}", *lost])
     table = _plain_table(bins, chosen)
     if brush is None:

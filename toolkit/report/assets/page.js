@@ -13,14 +13,64 @@
     const over = () => place.querySelector("svg").getBoundingClientRect().width - place.clientWidth;
     if (spec.vconcat && Math.abs(over()) > 1) await view.width(Math.max(200, view.width() - over())).runAsync();
   };
+  const views = [];
   const charts = [...document.querySelectorAll(".vega")].map((place) => {
     const spec = JSON.parse(document.getElementById(place.dataset.spec).textContent);
     return vegaEmbed(place, spec, {
       ast: true, expr: vegaInterpreter.expressionInterpreter, actions: false, renderer: "svg", loader: offline, hover: true,
       defaultStyle: false, logLevel: 1, tooltip: { theme: dark ? "dark" : "light" },
-    }).then(({ view }) => fit(place, spec, view))
+    }).then(async ({ view }) => { await fit(place, spec, view); follow(spec, view); })
       .catch((error) => { place.textContent = "This chart could not be drawn: " + error.message; });
   });
+
+  // Who is picked in one place is picked in all of them: the network, the lanes of the timeline, the rows of tables.
+  const bar = document.getElementById("picked");
+  const networks = [...document.querySelectorAll(".graph-view")].map((place) => {
+    const data = JSON.parse(document.getElementById(place.dataset.graph).textContent);
+    const network = toolkitGraph.mount(place, data, {});
+    place.addEventListener("tk-select", ({ detail }) => pick(detail.selection.filter((key) => key.startsWith("account:")).map((key) => key.slice(8)), network));
+    return network;
+  });
+  let picked = [];
+  function pick(accounts, from) {
+    if (accounts.join("\n") === picked.join("\n")) return;
+    picked = accounts;
+    const among = new Set(accounts);
+    document.querySelectorAll("tr[data-account]").forEach((row) => {
+      row.classList.toggle("picked", among.has(row.dataset.account));
+      row.classList.toggle("unpicked", among.size > 0 && !among.has(row.dataset.account));
+    });
+    networks.filter((network) => network !== from).forEach((network) => network.apply({ selection: accounts.map((id) => "account:" + id) }));
+    views.filter((each) => each !== from).forEach((each) => each.show(accounts));
+    bar.hidden = !among.size;
+    bar.firstElementChild.textContent = among.size + (among.size === 1 ? " account is picked; tables and lanes show it alone." : " accounts are picked; tables and lanes show them alone.");
+  }
+  bar.querySelector("button").addEventListener("click", () => pick([]));
+  document.querySelectorAll("tr[data-account]").forEach((row) => row.addEventListener("click", (event) => {
+    if (event.target.closest("button") || String(getSelection())) return;
+    pick(picked.length === 1 && picked[0] === row.dataset.account ? [] : [row.dataset.account]);
+  }));
+
+  // A chart of lanes says which account each lane is; its selection is kept in a table of its own.
+  function follow(spec, view) {
+    const lanes = Object.values(spec.datasets ?? {}).find((rows) => rows.length && "account" in rows[0] && "l" in rows[0]);
+    if (!lanes || !JSON.stringify(spec).includes('"param":"picked"')) return;
+    const number = new Map(lanes.map((row) => [row.account, row.l])), name = new Map(lanes.map((row) => [row.l, row.account]));
+    let quiet = false;
+    const each = {
+      async show(accounts) {
+        const unit = "";
+        const rows = accounts.filter((id) => number.has(id)).map((id) => ({ unit, fields: [{ type: "E", field: "l" }], values: [number.get(id)] }));
+        quiet = true;
+        // Nobody of those picked has a lane here: then no lane is shown, not all of them.
+        if (accounts.length && !rows.length) rows.push({ unit, fields: [{ type: "E", field: "l" }], values: [-1] });
+        await view.data("picked_store", rows).runAsync();
+        quiet = false;
+      },
+    };
+    views.push(each);
+    view.addDataListener("picked_store", (_, rows) => quiet || pick(rows.map((row) => name.get(row.values[0])).filter(Boolean), each));
+  }
   Promise.all(charts).then(() => document.documentElement.setAttribute("data-ready", "yes"));
 
   // Tables: click a heading to sort; numbers by value, everything else as text.
