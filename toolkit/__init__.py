@@ -166,3 +166,16 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return [*__all__, "__version__"]
+
+
+def _guard_notebook() -> None:
+    """In a live notebook, show charts and query plans so that no value in them can run; elsewhere, nothing happens."""
+    import sys
+
+    if (ipython := sys.modules.get("IPython")) is not None and (shell := ipython.get_ipython()) is not None:
+        from toolkit.views.notebook import register
+
+        register(shell)
+
+
+_guard_notebook()

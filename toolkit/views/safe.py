@@ -73,18 +73,23 @@ def defang(text: str) -> str:
 _FORBIDDEN_KEYS = {
     "url", "href", "src", "expr", "calculate", "labelExpr", "signal", "formatType", "usermeta", "element", "loader",
 }  # fmt: skip
+_OUTWARD = {"url", "href", "src", "element", "loader"}
+"""Keys that reach out of the picture, whoever wrote it."""
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _EVENTS = {"wheel![event.ctrlKey]", "click", "dblclick", "pointerover"}
 """What a selection may listen to; anything else could hold an expression."""
 
 
-def lint_spec(spec: dict[str, Any]) -> dict[str, Any]:
+def lint_spec(spec: dict[str, Any], *, expressions: bool = False) -> dict[str, Any]:
     """Refuse a Vega-Lite specification that could fetch, link, execute, or show times in the reader's zone.
 
     Parameters
     ----------
     spec : dict
         As ``altair.Chart.to_dict()`` returns it. Data values are not inspected: they are shown as text only.
+    expressions : bool
+        Whether Vega's own expressions may stand in it: for a chart that an analyst wrote and looks at in a notebook.
+        What fetches or links is refused all the same.
 
     Returns
     -------
@@ -102,16 +107,16 @@ def lint_spec(spec: dict[str, Any]) -> dict[str, Any]:
     Traceback (most recent call last):
     toolkit.views.safe.UnsafeChartError: this chart is not safe to draw: mark: an image mark fetches what data say
     """
-    faults = list(_faults(spec, ""))
+    faults = list(_faults(spec, "", _OUTWARD if expressions else _FORBIDDEN_KEYS))
     if faults:
         raise UnsafeChartError("this chart is not safe to draw: " + "; ".join(faults))
     return spec
 
 
-def _faults(node: Any, path: str) -> Iterator[str]:
+def _faults(node: Any, path: str, forbidden: set[str]) -> Iterator[str]:
     if isinstance(node, list):
         for number, item in enumerate(node):
-            yield from _faults(item, f"{path}[{number}]")
+            yield from _faults(item, f"{path}[{number}]", forbidden)
         return
     if not isinstance(node, dict):
         return
@@ -119,25 +124,33 @@ def _faults(node: Any, path: str) -> Iterator[str]:
         at = f"{path}.{key}".lstrip(".")
         if key == "datasets" or (key == "values" and path.endswith("data")):
             continue
-        if key in _FORBIDDEN_KEYS:
+        if key in forbidden:
             yield f"{at}: not allowed"
             continue
-        yield from _one_fault(key, value, at)
-        yield from _faults(value, at)
+        yield from _fetching(key, value, at)
+        if forbidden is _FORBIDDEN_KEYS:
+            yield from _one_fault(key, value, at)
+        yield from _faults(value, at, forbidden)
+
+
+def _fetching(key: str, value: Any, at: str) -> Iterator[str]:
+    """What fetches by itself, or on hover."""
+    if key in ("mark", "type") and value == "image":
+        yield f"{at}: an image mark fetches what data say"
+    elif key == "title" and isinstance(value, str) and value.lower() == "image" and "tooltip" in at:
+        yield f"{at}: a tooltip entry called 'image' fetches what data say"
+    elif key == "field" and isinstance(value, str) and value.lower() == "image":
+        yield f"{at}: rename column 'image': a tooltip would fetch what it says"
+    elif key == "content" and value == "data":
+        yield f"{at}: a tooltip names its fields"
 
 
 def _one_fault(key: str, value: Any, at: str) -> Iterator[str]:
-    """What is wrong with one entry, apart from what lies inside it."""
-    if (key == "mark" and value == "image") or (key == "type" and value == "image"):
-        yield f"{at}: an image mark fetches what data say"
-    elif key in ("filter", "test") and any(isinstance(part, str) for part in _predicates(value)):
+    """What else is wrong with one entry, apart from what lies inside it."""
+    if key in ("filter", "test") and any(isinstance(part, str) for part in _predicates(value)):
         yield f"{at}: a condition is a predicate object, not an expression"
-    elif key == "field" and isinstance(value, str) and (not _FIELD.fullmatch(value) or value.lower() == "image"):
+    elif key == "field" and isinstance(value, str) and not _FIELD.fullmatch(value):
         yield f"{at}: rename column {visible(value)!r} to letters, digits and '_'"
-    elif key == "title" and isinstance(value, str) and value.lower() == "image" and "tooltip" in at:
-        yield f"{at}: a tooltip entry called 'image' fetches what data say"
-    elif key == "content" and value == "data":
-        yield f"{at}: a tooltip names its fields"
     elif key in ("on", "clear", "zoom", "translate") and isinstance(value, str) and value not in _EVENTS:
         yield f"{at}: listens to {', '.join(sorted(_EVENTS))}; found {visible(value)!r}"
     elif key == "sort" and isinstance(value, list):

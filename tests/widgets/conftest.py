@@ -1,0 +1,135 @@
+"""A JupyterLab of its own, and a browser in front of it that tells what it fetched."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+CHROMIUM = "/usr/bin/chromium"
+
+
+@dataclass
+class Lab:
+    """An open notebook."""
+
+    page: Page
+    path: Path
+    outside: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Run every cell, and wait for the last."""
+        self.page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+        self.page.wait_for_function(
+            "() => window.jupyterapp.shell.currentWidget.context.sessionContext.session?.kernel?.status === 'idle'"
+            " && [...document.querySelectorAll('.jp-InputPrompt')].every(p => !p.textContent.includes('*'))",
+            timeout=90_000,
+        )
+
+    def ask(self, code: str) -> Any:
+        """What Python says: the JSON value of an expression in the notebook's kernel."""
+        told = self.page.evaluate(
+            """async (code) => {
+                const kernel = window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel;
+                const future = kernel.requestExecute({ code, store_history: false });
+                let text = "";
+                future.onIOPub = (m) => { text += m.content.text ?? m.content.evalue ?? ""; };
+                await future.done;
+                return text;
+            }""",
+            f"import json; print(json.dumps({code}))",
+        )
+        return json.loads(told)
+
+    def save(self) -> None:
+        """Save the notebook."""
+        self.page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
+        self.page.wait_for_timeout(1_500)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """JupyterLab, without a password, on this machine alone."""
+    root = tmp_path_factory.mktemp("lab")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    places = {
+        name: str(root / name.lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
+    }
+    settings = root / "settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
+    (root / "work").mkdir()
+    lab = subprocess.Popen(
+        [
+            sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}", "--ip=127.0.0.1",
+            "--IdentityProvider.token=", f"--ServerApp.root_dir={root / 'work'}", "--LabApp.expose_app_in_browser=True",
+            f"--LabApp.user_settings_dir={root / 'settings'}", "--ServerApp.disable_check_xsrf=True",
+        ],
+        env={**os.environ, **places, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    url = f"http://127.0.0.1:{port}"
+    for _ in range(120):
+        try:
+            urllib.request.urlopen(f"{url}/api", timeout=1)  # noqa: S310 - our own server
+            break
+        except OSError:
+            time.sleep(0.5)
+    else:
+        lab.kill()
+        pytest.fail("JupyterLab did not start within a minute")
+    yield url, root / "work"
+    lab.terminate()
+    lab.wait(timeout=20)
+
+
+@pytest.fixture
+def open_lab(server: tuple[str, Path]) -> Iterator[Callable[..., Lab]]:
+    """Open a notebook of some cells in the lab, or one that is there already."""
+    url, root = server
+    with sync_playwright() as playwright:
+        if not Path(CHROMIUM).exists():
+            pytest.skip(f"no browser at {CHROMIUM}: apt-get install chromium")
+        args = ["--no-sandbox", "--disable-background-networking", "--enable-unsafe-swiftshader"]
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=args)
+
+        def open_(name: str, *cells: str) -> Lab:
+            path = root / f"{name}.ipynb"
+            if cells:
+                book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+                book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+                nbformat.write(book, path)
+            page = chromium.new_page(viewport={"width": 1500, "height": 1000})
+            lab = Lab(page, path)
+            page.on(
+                "request",
+                lambda r: lab.outside.append(r.url) if not r.url.startswith((url, "data:", "blob:")) else None,
+            )
+            page.on("pageerror", lambda error: lab.errors.append(str(error)))
+            page.goto(f"{url}/lab/tree/{name}.ipynb?reset")
+            page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+            page.wait_for_function(
+                "() => window.jupyterapp.shell.currentWidget?.context?.sessionContext?.session?.kernel?.status"
+                " === 'idle'",
+                timeout=60_000,
+            )
+            return lab
+
+        yield open_
+        chromium.close()

@@ -1,0 +1,95 @@
+"""The widgets in a real JupyterLab: what is done on the screen is in Python, and back; nothing is fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+NETWORK = """
+import networkx as nx, toolkit as tk
+from toolkit.widgets.graph_view import GraphView
+graph = nx.Graph()
+for i in range(12):
+    graph.add_node(f"account:{i}", type="account", label=str(i))
+for i in range(11):
+    graph.add_node(f"ip:{i}", type="ip", label=str(i))
+    graph.add_edges_from([(f"account:{i}", f"ip:{i}"), (f"account:{i + 1}", f"ip:{i}")])
+view = GraphView(graph)
+view
+"""
+COMMS = "len(__import__('comm').get_comm_manager().comms)"
+PANEL = """
+import polars as pl
+from toolkit.linking.observations import find_observations
+from toolkit.widgets.pivot_panel import PivotPanel
+rows = {"account_id": list("abcd"), "card": ["1", "1", "2", "2"]}
+rows["device"] = ["x", "x", "x", "<img src=x onerror=alert(1)>"]
+panel = PivotPanel(find_observations(pl.DataFrame(rows)), ["c", "d"])
+panel
+"""
+
+
+def test_a_box_on_the_screen_is_a_selection_in_python_and_back(open_lab: Callable[..., Any]) -> None:
+    lab = open_lab("network", NETWORK)
+    lab.run()
+    page = lab.page
+    page.wait_for_selector(".tk-graph[data-ready=yes]", timeout=30_000)
+    box = page.locator(".tk-stage").bounding_box()
+    page.keyboard.down("Shift")
+    page.mouse.move(box["x"] + 5, box["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 5, box["y"] + box["height"] - 5, steps=5)
+    page.mouse.up()
+    page.keyboard.up("Shift")
+    page.wait_for_timeout(500)
+    assert len(lab.ask("view.selection")) == 23
+    lab.ask("[view.select(['3']), view.grow()][0]")
+    page.wait_for_function("() => document.querySelector('.tk-foot').textContent.includes('3 selected')")
+    page.locator(".tk-stage").focus()
+    page.keyboard.press("h")
+    page.wait_for_timeout(300)
+    assert lab.ask("[view.hidden, view.selection]") == [["account:3", "ip:2", "ip:3"], []]
+    assert lab.outside == []
+    assert lab.errors == []
+
+
+def test_running_a_cell_again_keeps_what_was_done_and_leaks_nothing(open_lab: Callable[..., Any]) -> None:
+    lab = open_lab("again", NETWORK, "view")
+    lab.run()
+    lab.ask("view.select(['3'])")
+    before = lab.ask(COMMS)
+    for _ in range(10):
+        lab.page.evaluate("window.jupyterapp.commands.execute('notebook:run-cell')")
+        lab.page.wait_for_timeout(150)
+    lab.page.wait_for_selector(".tk-graph[data-ready=yes]", timeout=30_000)
+    assert lab.ask("view.accounts") == ["3"]
+    assert lab.page.locator(".tk-foot").last.inner_text().startswith("23 nodes, 22 edges, 1 selected")
+    assert lab.ask(COMMS) == before
+
+
+def test_a_panel_is_walked_by_mouse_and_shows_text_as_text(open_lab: Callable[..., Any]) -> None:
+    lab = open_lab("panel", PANEL)
+    lab.run()
+    page = lab.page
+    page.wait_for_selector(".tk-rows tbody tr")
+    assert "<img src=x" in page.locator(".tk-rows").inner_text()
+    page.locator(".tk-rows tbody tr").filter(has_text="device").filter(has_text="x").last.click()
+    page.get_by_role("button", name="Go on").click()
+    page.wait_for_function("() => document.querySelector('.tk-rows').textContent.includes('account id')")
+    assert "account_id" in lab.ask("panel.rows.columns")
+    assert page.locator(".tk-rows img").count() == 0
+    assert lab.outside == []
+
+
+def test_a_saved_notebook_without_its_kernel_still_shows_a_table_and_a_picture(open_lab: Callable[..., Any]) -> None:
+    lab = open_lab("saved", NETWORK, "from toolkit.widgets.rows import Rows; Rows(view.table)")
+    lab.run()
+    lab.page.wait_for_selector(".tk-graph[data-ready=yes]", timeout=30_000)
+    lab.save()
+    text = lab.path.read_text("utf-8")
+    assert "vnd.vegalite.v6+json" in text
+    assert "account:11" in text
