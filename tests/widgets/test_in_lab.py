@@ -93,3 +93,35 @@ def test_a_saved_notebook_without_its_kernel_still_shows_a_table_and_a_picture(o
     text = lab.path.read_text("utf-8")
     assert "vnd.vegalite.v6+json" in text
     assert "account:11" in text
+
+
+BRUSH = """
+from datetime import datetime, timedelta, timezone
+import polars as pl
+from toolkit.widgets.panels import TimelineBrush
+start = datetime(2026, 1, 5, tzinfo=timezone.utc)
+n = 400
+rows = {"event_at": [start + timedelta(minutes=7 * i) for i in range(n)], "account_id": [f"a{i % 5}" for i in range(n)]}
+rows |= {"event": "chat", "source": "app", "event_id": [str(i) for i in range(n)], "seq": range(n), "precision": "s"}
+rows |= {"flags": 0, "raw_ref": "", "ingested_at": None, "value": None}
+brush = TimelineBrush(pl.DataFrame(rows, schema_overrides={"ingested_at": pl.Datetime("us", "UTC")}))
+brush
+"""
+
+
+def test_dragging_over_the_activity_chooses_its_rows(open_lab: Callable[..., Any]) -> None:
+    lab = open_lab("brush", BRUSH)
+    lab.run()
+    page = lab.page
+    page.wait_for_selector(".jp-OutputArea canvas, .jp-OutputArea svg.marks", timeout=30_000)
+    page.wait_for_timeout(1_000)
+    place = page.locator(".jp-OutputArea canvas, .jp-OutputArea svg.marks").first.bounding_box()
+    y = place["y"] + 75
+    page.mouse.move(place["x"] + 200, y)
+    page.mouse.down()
+    page.mouse.move(place["x"] + 400, y, steps=8)
+    page.mouse.up()
+    page.wait_for_timeout(1_500)
+    assert 0 < lab.ask("brush.rows.height") < 400
+    assert "datetime.fromisoformat" in lab.ask("brush.code")
+    assert lab.outside == []

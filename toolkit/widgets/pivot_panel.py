@@ -12,15 +12,15 @@ from toolkit.errors import InputError, UnknownNameError, visible
 from toolkit.linking.pivot import find_holders, find_values
 from toolkit.model.tables import Observations, conform
 from toolkit.views.words import count_of
-from toolkit.widgets.rows import Rows
-from toolkit.widgets.trail import Name, Step, Trail
+from toolkit.widgets.panel import Panel
+from toolkit.widgets.trail import Name, Step
 
 __all__ = ["PivotPanel"]
 
 _VALUES, _HOLDERS = "toolkit.linking.pivot.find_values", "toolkit.linking.pivot.find_holders"
 
 
-class PivotPanel:
+class PivotPanel(Panel):
     """A panel that goes from accounts to values and back.
 
     Parameters
@@ -71,12 +71,10 @@ class PivotPanel:
             raise InputError(
                 f"none of {count_of(len(asked), 'account')} is in the observations: check the ids, they are exact text"
             )
+        super().__init__(name)
         self._name = name
-        self.trail = Trail((name,))
         self._states: list[tuple[str, tuple[Any, ...], tuple[tuple[str, str], ...]]] = []
         self._hidden: tuple[tuple[str, str], ...] = ()
-        self._view: widgets.VBox | None = None
-        self.rows = pl.DataFrame()
         self.to_values(asked)
 
     # ---------------------------------------------------------------- steps, with a screen or without
@@ -117,11 +115,6 @@ class PivotPanel:
             return find_values(self._observations, asked, hidden=list(self._hidden))
         return find_holders(self._observations, asked)
 
-    @property
-    def code(self) -> str:
-        """A runnable cell that gives the rows of the last step."""
-        return self.trail.code
-
     def _here(self, what: str) -> list[Any]:
         kind = self._states[-1][0]
         if what == "account" and kind == "accounts":
@@ -131,44 +124,25 @@ class PivotPanel:
         raise UnknownNameError("way on from here", f"{what}s", ["to_accounts"] if kind == "values" else ["to_values"])
 
     def _keep(self, kind: str, asked: Sequence[Any], step: Step) -> None:
-        self.rows = self._look_up(kind, asked)
-        self.trail.add(step)
         self._states.append((kind, tuple(asked), self._hidden))
-        self._refresh()
+        self._take(self._look_up(kind, asked), step)
 
     # ---------------------------------------------------------------- the screen
 
-    @property
-    def view(self) -> widgets.VBox:
-        """The panel as a widget; one for all cells that show it."""
-        if self._view is None:
-            self._view = self._build()
-            self._refresh()
-        return self._view
-
-    def _build(self) -> widgets.VBox:
+    def _controls(self) -> list[widgets.Widget]:
         self._crumbs = widgets.Label()
-        self._table = Rows(self.rows)
-        self._said = widgets.Textarea(layout=widgets.Layout(width="100%", height="6em"), disabled=True)
         buttons = {
             "Go on": ("Pivot from the chosen rows, or from all", self._on_go),
             "Hide": ("Leave the chosen values out from now on", self._on_hide),
             "Back": ("Take the last step back", self.undo),
         }
-        made = []
-        for text, (hint, act) in buttons.items():
-            button = widgets.Button(description=text, tooltip=hint)
-            button.on_click(lambda _, act=act: act())
-            made.append(button)
-        code = widgets.Accordion(children=[self._said], titles=("Code",), selected_index=None)
-        return widgets.VBox([self._crumbs, widgets.HBox(made), self._table, code])
+        return [self._crumbs, self._buttons(buttons)]
 
     def _refresh(self) -> None:
-        if self._view is None:
-            return
-        self._table.show(self.rows)
-        self._crumbs.value = visible(" › ".join(self._describe(kind, asked) for kind, asked, _ in self._states), 400)
-        self._said.value = self.code
+        super()._refresh()
+        if self._view is not None:
+            crumbs = " › ".join(self._describe(kind, asked) for kind, asked, _ in self._states)
+            self._crumbs.value = visible(crumbs, 400)
 
     @staticmethod
     def _describe(kind: str, asked: Sequence[Any]) -> str:
@@ -187,6 +161,3 @@ class PivotPanel:
     def _on_hide(self) -> None:
         if self._states[-1][0] == "values" and self._table.chosen.height:
             self.hide(self._table.chosen.select("kind", "value").rows())
-
-    def _repr_mimebundle_(self, **more: Any) -> Any:
-        return self.view._repr_mimebundle_(**more)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 __all__ = ["Name", "Step", "Trail", "write_call"]
 
@@ -17,7 +18,7 @@ class Step:
     function : str
         Its full name, ``toolkit.linking.pivot.find_values``.
     arguments : mapping
-        By name; JSON values, or :class:`Name` of a variable.
+        By name; JSON values, times, or :class:`Name` of a variable. ``__args__`` goes first, without its name.
     gives : str
         The variable that takes what it returns.
     note : str
@@ -44,11 +45,17 @@ def write_call(step: Step) -> str:
     >>> write_call(Step("toolkit.graph.select.pick", {"rows": Name("events"), "accounts": ["a"]}, "kept"))
     "kept = pick(rows=events, accounts=['a'])"
     """
-    said = ", ".join(
-        f"{name}={value if isinstance(value, Name) else repr(value)}" for name, value in step.arguments.items()
-    )
+    given = dict(step.arguments)
+    first = [str(given.pop("__args__"))] if "__args__" in given else []
+    said = ", ".join([*first, *(f"{name}={_write(value)}" for name, value in given.items())])
     line = f"{step.gives} = {step.function.rpartition('.')[2]}({said})"
     return line if not step.note else f"{line}  # {' '.join(step.note.split())}"
+
+
+def _write(value: object) -> str:
+    if isinstance(value, Name):
+        return value
+    return f"datetime.fromisoformat({value.isoformat()!r})" if isinstance(value, datetime) else repr(value)
 
 
 @dataclass(slots=True)
@@ -85,7 +92,9 @@ class Trail:
     @property
     def code(self) -> str:
         """A runnable cell: what it needs, what it imports, one line for each step."""
-        imports = sorted({step.function.rpartition(".")[::2] for step in self.steps})
+        imports = {step.function.rpartition(".")[::2] for step in self.steps}
+        if any(isinstance(value, datetime) for step in self.steps for value in step.arguments.values()):
+            imports.add(("datetime", "datetime"))
         lines = [f"# needs: {', '.join(self.given)}"]
-        lines += [f"from {room} import {name}" for room, name in imports]
+        lines += [f"from {room} import {name}" for room, name in sorted(imports)]
         return "\n".join([*lines, "", *(write_call(step) for step in self.steps)])

@@ -1,0 +1,114 @@
+"""What people made of clusters and accounts: set beside each other, and judged, with a reason that stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import polars as pl
+
+from toolkit.errors import InputError, UnknownNameError, need_columns, visible
+from toolkit.model.tables import Observations, conform
+
+__all__ = ["VERDICTS", "compare_accounts", "record_verdicts"]
+
+VERDICTS: Final = ("confirmed", "rejected", "unsure")
+_GIVEN: Final = {"cluster_id": pl.String, "verdict": pl.String, "note": pl.String, "reviewer": pl.String}
+
+
+def compare_accounts(observations: pl.DataFrame, accounts: Sequence[str]) -> pl.DataFrame:
+    """Set accounts side by side: which values they share, and which are one's own.
+
+    Parameters
+    ----------
+    observations : polars.DataFrame
+        Contract ``Observations``.
+    accounts : sequence of str
+        Two to eight accounts, in the order of the columns.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``kind``, ``value``; ``shared``: how many of the accounts hold it; ``holders``: of all; ``n_1``, ``n_2``, ...:
+        how often each was seen with it (0: never). Order: shared descending, holders, kind, value.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two accounts or more than eight, or one is named twice.
+
+    Examples
+    --------
+    >>> from toolkit.linking.observations import find_observations
+    >>> frame = pl.DataFrame({"account_id": ["a", "b", "b"], "device": ["x", "x", "y"]})
+    >>> compare_accounts(find_observations(frame), ["a", "b"]).rows()
+    [('device', 'x', 2, 2, 1, 1), ('device', 'y', 1, 1, 0, 1)]
+    """
+    asked = list(accounts)
+    if not 2 <= len(asked) <= 8 or len(set(asked)) < len(asked):
+        raise InputError(f"2 to 8 different accounts can be set side by side; found {len(asked)}")
+    seen = conform(observations, Observations)
+    near = seen.filter(pl.col("account_id").is_in(asked)).select("kind", "value").unique()
+    held = seen.join(near, on=["kind", "value"], how="semi")
+    counts = [
+        pl.col("n").filter(pl.col("account_id") == account).sum().cast(pl.Int64).alias(f"n_{i}")
+        for i, account in enumerate(asked, 1)
+    ]
+    among = pl.col("account_id").filter(pl.col("account_id").is_in(asked)).n_unique().cast(pl.Int64)
+    everybody = pl.col("account_id").n_unique().cast(pl.Int64)
+    table = held.group_by("kind", "value").agg(among.alias("shared"), everybody.alias("holders"), *counts)
+    return table.sort(["shared", "holders", "kind", "value"], descending=[True, False, False, False])
+
+
+def record_verdicts(clusters: pl.DataFrame, verdicts: Iterable[Mapping[str, str]]) -> pl.DataFrame:
+    """Put people's verdicts beside clusters; a later one of the same reviewer replaces the earlier.
+
+    Parameters
+    ----------
+    clusters : polars.DataFrame
+        With ``cluster_id``; contract ``Clusters``, for example.
+    verdicts : iterable of mapping
+        ``cluster_id``, ``verdict`` ("confirmed", "rejected", "unsure"), ``note`` (why; never empty for a rejection) and
+        ``reviewer``.
+
+    Returns
+    -------
+    polars.DataFrame
+        The clusters in their order, with ``verdict`` (null: not judged; "disputed" where reviewers differ), ``note``
+        and ``reviewers`` (sorted list).
+
+    Raises
+    ------
+    UnknownNameError
+        For a cluster or a verdict that there is not.
+    InputError
+        For a rejection without a reason; all of them.
+
+    Examples
+    --------
+    >>> clusters = pl.DataFrame({"cluster_id": ["C1", "C2"]})
+    >>> said = [{"cluster_id": "C1", "verdict": "rejected", "note": "a lab class", "reviewer": "kim"}]
+    >>> record_verdicts(clusters, said).rows()
+    [('C1', 'rejected', 'kim: a lab class', ['kim']), ('C2', None, None, None)]
+    """
+    need_columns(clusters.columns, ["cluster_id"], "clusters")
+    known = clusters["cluster_id"].to_list()
+    given = {(v["cluster_id"], v["reviewer"]): v for v in verdicts}
+    for verdict in given.values():
+        if verdict["cluster_id"] not in known:
+            raise UnknownNameError("cluster", verdict["cluster_id"], known)
+        if verdict["verdict"] not in VERDICTS:
+            raise UnknownNameError("verdict", verdict["verdict"], VERDICTS)
+    bare = [v["cluster_id"] for v in given.values() if v["verdict"] == "rejected" and not v["note"].strip()]
+    if bare:
+        raise InputError(f"a rejection needs its reason; none for {', '.join(visible(c) for c in sorted(bare))}")
+    rows = pl.DataFrame([dict(given[key]) for key in sorted(given)], schema=_GIVEN)
+    said = pl.format("{}: {}", "reviewer", "note").filter(pl.col("note") != "").str.join("; ")
+    judged = rows.group_by("cluster_id", maintain_order=True).agg(
+        verdict=pl.when(pl.col("verdict").n_unique() == 1).then(pl.first("verdict")).otherwise(pl.lit("disputed")),
+        note=said,
+        reviewers=pl.col("reviewer"),
+    )
+    return clusters.drop("verdict", "note", "reviewers", strict=False).join(
+        judged, on="cluster_id", how="left", maintain_order="left"
+    )

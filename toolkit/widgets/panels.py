@@ -1,0 +1,207 @@
+"""Panels over one table each: a window of time, widely shared values, accounts side by side, clusters under review."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import ipywidgets as widgets
+import polars as pl
+
+from toolkit.errors import UnknownNameError
+from toolkit.linking.pivot import find_holders
+from toolkit.linking.review import VERDICTS, compare_accounts, record_verdicts
+from toolkit.timeline.build import build_timeline
+from toolkit.views.timeline import draw_swimlanes
+from toolkit.widgets.panel import Panel
+from toolkit.widgets.trail import Name, Step
+
+__all__ = ["ClusterReview", "CompareAccounts", "HubExplorer", "TimelineBrush"]
+
+
+class TimelineBrush(Panel):
+    """Drag over the activity; the events of that time are the rows.
+
+    Parameters
+    ----------
+    events : polars.DataFrame
+        Contract ``Events``.
+    lanes : sequence of str, optional
+        Accounts to draw; as for :func:`toolkit.views.timeline.draw_swimlanes`.
+    name : str
+        What the frame is called in the code.
+
+    Attributes
+    ----------
+    rows : polars.DataFrame
+        The events of the window, in their total order.
+
+    Examples
+    --------
+    >>> from datetime import timedelta
+    >>> at = [datetime(2026, 1, 5, h, tzinfo=UTC) for h in (1, 2, 3)]
+    >>> rows = {"event_at": at, "account_id": "a", "event": "chat", "source": "app", "event_id": list("123")}
+    >>> rows |= {"seq": [1, 2, 3], "precision": "s", "flags": 0, "raw_ref": "", "ingested_at": None, "value": None}
+    >>> brush = TimelineBrush(pl.DataFrame(rows, schema_overrides={"ingested_at": pl.Datetime("us", "UTC")}))
+    >>> brush.choose(at[1], at[2])
+    >>> brush.rows["event_id"].to_list()
+    ['2']
+    """
+
+    def __init__(self, events: pl.DataFrame, lanes: Sequence[str] | None = None, *, name: str = "events") -> None:
+        super().__init__(name)
+        self._events, self._lanes, self._name = events, lanes, name
+        self.choose(None, None)
+
+    def choose(self, start: datetime | None, end: datetime | None) -> None:
+        """Choose a window of time: from ``start`` up to, and without, ``end``; None is the edge of the data."""
+        given = {"start": start, "end": end}
+        asked = {key: value.astimezone(UTC) for key, value in given.items() if value is not None}
+        step = Step("toolkit.timeline.build.build_timeline", {"__args__": Name(self._name), "dedup": "none", **asked})
+        self._take(build_timeline(self._events, dedup="none", **asked), step)  # type: ignore[arg-type]  # times alone
+
+    def _controls(self) -> list[widgets.Widget]:
+        import altair as alt
+
+        alt.JupyterChart.enable_offline()
+        drawn = draw_swimlanes(self._events, self._lanes, overview=True)
+        self._chart = alt.JupyterChart(drawn.chart)
+        self._chart.selections.observe(self._brushed, ["brush"])
+        return [self._chart]
+
+    def _brushed(self, change: Any) -> None:
+        span = dict(change.new.value or {}).get("at")
+        edges = [datetime.fromtimestamp(ms / 1_000, UTC) for ms in span] if span else [None, None]
+        self.choose(*edges)
+
+
+class HubExplorer(Panel):
+    """Widely shared values; choose some to see who holds them.
+
+    Examples
+    --------
+    >>> from toolkit.linking.observations import find_observations
+    >>> seen = find_observations(pl.DataFrame({"account_id": ["a", "b"], "ip": ["x", "x"]}))
+    >>> explorer = HubExplorer(pl.DataFrame({"kind": ["ip"], "value": ["x"], "holders": [2]}), seen)
+    >>> explorer.open([("ip", "x")])
+    >>> explorer.rows["account_id"].to_list()
+    ['a', 'b']
+    """
+
+    def __init__(self, hubs: pl.DataFrame, observations: pl.DataFrame, *, name: str = "observations") -> None:
+        super().__init__("hubs", name)
+        self._hubs, self._observations, self._name = hubs, observations, name
+        self.back()
+
+    def open(self, values: Sequence[tuple[str, str]]) -> None:
+        """Show who holds values."""
+        asked = sorted(set(values))
+        step = Step("toolkit.linking.pivot.find_holders", {"observations": Name(self._name), "values": asked})
+        self._take(find_holders(self._observations, asked), step)
+
+    def back(self) -> None:
+        """Show the shared values again."""
+        self.trail.steps.clear()
+        self._take(self._hubs, Step("copy.copy", {"__args__": Name("hubs")}))
+
+    def _controls(self) -> list[widgets.Widget]:
+        return [
+            self._buttons(
+                {"Holders": ("Who holds the chosen values", self._on_open), "Back": ("All shared values", self.back)}
+            )
+        ]
+
+    def _on_open(self) -> None:
+        if "value" in self.rows.columns and self._table.chosen.height:
+            self.open(self._table.chosen.select("kind", "value").rows())
+
+
+class CompareAccounts(Panel):
+    """Accounts side by side: what they share first.
+
+    Examples
+    --------
+    >>> from toolkit.linking.observations import find_observations
+    >>> seen = find_observations(pl.DataFrame({"account_id": ["a", "b"], "ip": ["x", "x"]}))
+    >>> CompareAccounts(seen, ["a", "b"]).rows.select("value", "shared").rows()
+    [('x', 2)]
+    """
+
+    def __init__(self, observations: pl.DataFrame, accounts: Sequence[str], *, name: str = "observations") -> None:
+        super().__init__(name)
+        self._observations, self._name = observations, name
+        self.compare(accounts)
+
+    def compare(self, accounts: Sequence[str]) -> None:
+        """Compare other accounts."""
+        given = {"observations": Name(self._name), "accounts": list(accounts)}
+        self._take(
+            compare_accounts(self._observations, accounts), Step("toolkit.linking.review.compare_accounts", given)
+        )
+
+
+class ClusterReview(Panel):
+    """Clusters under review: confirmed, rejected, or unsure, each with a note that stays.
+
+    Parameters
+    ----------
+    clusters : polars.DataFrame
+        Contract ``Clusters``.
+    reviewer : str
+        Who judges.
+    name : str
+        What the frame is called in the code.
+
+    Attributes
+    ----------
+    verdicts : list of dict
+        What was said, in order; findings of a case are made from them.
+
+    Examples
+    --------
+    >>> review = ClusterReview(pl.DataFrame({"cluster_id": ["C1"]}), reviewer="kim")
+    >>> review.judge(["C1"], "confirmed", "one operator: same device, same hours")
+    >>> review.rows.select("cluster_id", "verdict", "note").rows()
+    [('C1', 'confirmed', 'kim: one operator: same device, same hours')]
+    """
+
+    def __init__(self, clusters: pl.DataFrame, *, reviewer: str, name: str = "clusters") -> None:
+        super().__init__(name)
+        self._clusters, self._reviewer, self._name = clusters, reviewer, name
+        self.verdicts: list[Mapping[str, str]] = []
+        self._show()
+
+    def judge(self, clusters: Sequence[str], verdict: str, note: str = "") -> None:
+        """Say what some clusters are.
+
+        Raises
+        ------
+        UnknownNameError, InputError
+            For a cluster or verdict that there is not; for a rejection without a reason.
+        """
+        if verdict not in VERDICTS:
+            raise UnknownNameError("verdict", verdict, VERDICTS)
+        said = [{"cluster_id": c, "verdict": verdict, "note": note, "reviewer": self._reviewer} for c in clusters]
+        record_verdicts(self._clusters, [*self.verdicts, *said])  # what does not hold is not kept
+        self.verdicts += said
+        self._show()
+
+    def _show(self) -> None:
+        self.trail.steps.clear()
+        given = {"clusters": Name(self._name), "verdicts": [dict(verdict) for verdict in self.verdicts]}
+        step = Step("toolkit.linking.review.record_verdicts", given)
+        self._take(record_verdicts(self._clusters, self.verdicts), step)
+
+    def _controls(self) -> list[widgets.Widget]:
+        self._note = widgets.Text(placeholder="why", layout=widgets.Layout(width="40%"))
+        acts = {word: (f"The chosen clusters are {word}", lambda word=word: self._on_judge(word)) for word in VERDICTS}
+        return [widgets.HBox([self._note, *self._buttons(acts).children])]
+
+    def _on_judge(self, verdict: str) -> None:
+        chosen = self._table.chosen
+        if chosen.height and (verdict != "rejected" or self._note.value.strip()):
+            self.judge(chosen["cluster_id"].to_list(), verdict, self._note.value.strip())
+            self._note.value = ""
+        elif chosen.height:
+            self._note.placeholder = "a rejection needs its reason"
