@@ -13,7 +13,8 @@ from polars.testing import assert_frame_equal
 
 from toolkit.errors import InputError, UnknownNameError
 from toolkit.linking.observations import find_observations
-from toolkit.widgets.panels import ClusterReview, CompareAccounts, HubExplorer, TimelineBrush
+from toolkit.linking.score import link_accounts
+from toolkit.widgets.panels import AsOf, ClusterReview, CompareAccounts, HubExplorer, LinkInspector, TimelineBrush
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 SEEN = find_observations(pl.DataFrame({"account_id": ["a", "b", "c"], "ip": ["x", "x", "y'; drop"]}))
@@ -81,3 +82,56 @@ def test_a_verdict_is_kept_with_its_reason() -> None:
     with pytest.raises(UnknownNameError):
         review.judge(["C9"], "confirmed")
     assert len(review.verdicts) == 2
+
+
+LINKED = [{"account_id": a, "device": "d", "card": "c"} for a in "ab"]
+LINKED += [{"account_id": f"x{i}", "device": f"d{i}", "card": f"c{i}"} for i in range(400)]
+
+
+def test_evidence_is_explained_away_with_its_reason() -> None:
+    """The link is weighed again without it, its prior stays, and the code gives the same rows."""
+    links = link_accounts(find_observations(pl.DataFrame(LINKED)))
+    inspector = LinkInspector(links)
+    controls, table, _ = inspector.view.children
+    why, open_, explain, back = controls.children
+    table.selected = [0]
+    open_.click()
+    assert inspector.rows["kind"].to_list() == ["card", "device"]
+    table.selected = [1]
+    explain.click()
+    assert inspector.reasons == []
+    assert why.placeholder == "a reason is needed"
+    why.value = "a kiosk"
+    explain.click()
+    assert inspector.rows.select("kind", "set_aside").rows() == [("card", ""), ("device", "a kiosk")]
+    assert_frame_equal(run(inspector.code, links=links), inspector.rows)
+    back.click()
+    assert inspector.rows["bits"][0] < links["bits"][0]
+    assert inspector.rows["probability"][0] < links["probability"][0]
+    assert_frame_equal(run(inspector.code, links=links), inspector.rows)
+
+
+def test_what_is_not_there_cannot_be_explained_away() -> None:
+    inspector = LinkInspector(link_accounts(find_observations(pl.DataFrame(LINKED))))
+    with pytest.raises(InputError, match="no link is open"):
+        inspector.explain_away("device", "d", "a kiosk")
+    inspector.open("b", "a")
+    with pytest.raises(InputError, match="a and b share no device z"):
+        inspector.explain_away("device", "z", "a kiosk")
+    with pytest.raises(InputError, match="no reason for device d"):
+        inspector.explain_away("device", "d", " ")
+    with pytest.raises(InputError, match="are not among these links"):
+        inspector.open("a", "zz")
+    assert inspector.reasons == []
+
+
+def test_the_slider_goes_back_in_time(make_events: Callable[..., pl.DataFrame]) -> None:
+    events = make_events([0, 10, 20])
+    late = pl.Series([START + timedelta(hours=h) for h in (1, 2, 5)], dtype=pl.Datetime("us", "UTC"))
+    slider = AsOf(events.with_columns(ingested_at=late))
+    assert slider.rows.height == 3
+    slider.view.children[0].value = START + timedelta(hours=2)
+    assert slider.rows["event_id"].to_list() == ["e0", "e1"]
+    assert_frame_equal(run(slider.code, events=events.with_columns(ingested_at=late)), slider.rows)
+    with pytest.raises(InputError, match="no row says when it arrived"):
+        AsOf(events)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
 import polars as pl
 
@@ -15,10 +16,13 @@ from toolkit.model.confidence import Level
 from toolkit.model.tables import Links, conform
 from toolkit.settings import KINDS, SATURATION, Kind
 
-__all__ = ["LinkExplanation", "explain_link"]
+__all__ = ["LinkExplanation", "explain_link", "set_aside"]
 
 SURE = 1e-6
 """From here to certainty, what rounding left of a probability no longer tells its prior."""
+
+
+_ASIDE: Final = pl.List(pl.Struct(dict.fromkeys(("kind", "value", "reason"), pl.String)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,85 @@ def explain_link(
     said.append(f"Innocent reading: {link['innocent_explanation']}.")
     prior = None if n_accounts is None else _prior_of(links, n_accounts)
     return LinkExplanation(tuple(said), _steps(link["evidence"], prior, link["bits"], kinds))
+
+
+def set_aside(
+    links: pl.DataFrame, reasons: Iterable[Mapping[str, str]], *, kinds: Mapping[str, Kind] = KINDS
+) -> pl.DataFrame:
+    """Weigh links again without evidence that somebody has explained away, and keep the reason beside them.
+
+    What is left is an upper bound: a value that was borne out by the one set aside keeps the trust that gave it. To know
+    more, link again without the observation.
+
+    Parameters
+    ----------
+    links : polars.DataFrame
+        Contract ``Links``.
+    reasons : iterable of mapping
+        ``account_a``, ``account_b`` (in either order), ``kind``, ``value`` and ``reason``: a campus, a resold phone.
+    kinds : mapping of str to Kind
+        As they were linked with.
+
+    Returns
+    -------
+    polars.DataFrame
+        The links in their order. Where evidence was set aside: ``evidence`` without it, ``bits`` less what it counted
+        for beside the rest, ``probability`` from them. ``set_aside``: what was, and why (list of struct: kind, value,
+        reason; empty elsewhere).
+
+    Raises
+    ------
+    InputError
+        If a reason is empty, or names a link or a value that is not there; all of them.
+
+    Examples
+    --------
+    >>> from toolkit.linking.observations import find_observations
+    >>> from toolkit.linking.score import link_accounts
+    >>> rows = [{"account_id": a, "device": "d", "card": "c"} for a in "ab"]
+    >>> rows += [{"account_id": f"x{i}", "device": f"d{i}", "card": f"c{i}"} for i in range(400)]
+    >>> links = link_accounts(find_observations(pl.DataFrame(rows)))
+    >>> why = {"account_a": "b", "account_b": "a", "kind": "device", "value": "d", "reason": "a kiosk"}
+    >>> less = set_aside(links, [why])
+    >>> less["set_aside"][0].to_list(), less["bits"][0] < links["bits"][0]
+    ([{'kind': 'device', 'value': 'd', 'reason': 'a kiosk'}], True)
+    """
+    given: dict[tuple[str, str], dict[tuple[str, str], str]] = {}
+    faults = []
+    for said in reasons:
+        pair = (min(said["account_a"], said["account_b"]), max(said["account_a"], said["account_b"]))
+        if not said["reason"].strip():
+            faults.append(f"no reason for {said['kind']} {visible(said['value'])}")
+        given.setdefault(pair, {})[said["kind"], said["value"]] = said["reason"].strip()
+    rows, met = [], set()
+    for row in links.iter_rows(named=True):
+        pair = (row["account_a"], row["account_b"])
+        rows.append(_without(row, given.get(pair, {}), kinds))
+        met |= {(pair, (e["kind"], e["value"])) for e in row["evidence"]}
+    faults += [
+        f"{visible(a)} and {visible(b)} share no {kind} {visible(value)}"
+        for (a, b), values in given.items()
+        for kind, value in values
+        if ((a, b), (kind, value)) not in met
+    ]
+    if faults:
+        raise InputError("; ".join(faults))
+    return pl.DataFrame(rows, schema=dict(links.schema) | {"set_aside": _ASIDE})
+
+
+def _without(row: dict[str, Any], gone: Mapping[tuple[str, str], str], kinds: Mapping[str, Kind]) -> dict[str, Any]:
+    """One link without some of its evidence: its prior stays, what the evidence counted for goes."""
+    told = [{"kind": kind, "value": value, "reason": reason} for (kind, value), reason in sorted(gone.items())]
+    if not gone:
+        return row | {"set_aside": []}
+    rest = [item for item in row["evidence"] if (item["kind"], item["value"]) not in gone]
+    lost = sum(_counted(row["evidence"], kinds)) - sum(_counted(rest, kinds))
+    p = min(max(float(row["probability"]), 1e-15), 1 - 1e-15)
+    odds = math.log2(p / (1 - p)) - lost
+    probability = round(1 / (1 + 2.0 ** -max(min(odds, 300.0), -300.0)), 6)
+    return row | {
+        "evidence": rest, "bits": round(row["bits"] - lost, 6), "probability": probability, "set_aside": told,
+    }  # fmt: skip
 
 
 def _prior_of(links: pl.DataFrame, n_accounts: int) -> float:

@@ -10,7 +10,7 @@ import polars as pl
 from toolkit.errors import InputError, UnknownNameError, need_columns, visible
 from toolkit.model.tables import Observations, conform
 
-__all__ = ["VERDICTS", "compare_accounts", "record_verdicts"]
+__all__ = ["VERDICTS", "compare_accounts", "list_evidence", "record_verdicts"]
 
 VERDICTS: Final = ("confirmed", "rejected", "unsure")
 _GIVEN: Final = {"cluster_id": pl.String, "verdict": pl.String, "note": pl.String, "reviewer": pl.String}
@@ -112,3 +112,37 @@ def record_verdicts(clusters: pl.DataFrame, verdicts: Iterable[Mapping[str, str]
     return clusters.drop("verdict", "note", "reviewers", strict=False).join(
         judged, on="cluster_id", how="left", maintain_order="left"
     )
+
+
+def list_evidence(links: pl.DataFrame, account_a: str, account_b: str) -> pl.DataFrame:
+    """List what one link rests on, and what was explained away.
+
+    Parameters
+    ----------
+    links : polars.DataFrame
+        Contract ``Links``; with ``set_aside``, as :func:`toolkit.linking.explain.set_aside` returns them.
+    account_a, account_b : str
+        The two, in either order.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``kind``, ``value``, ``bits``, ``holders``, ``window``, ``regime``, ``set_aside`` (why it does not count; ""
+        where it does). Order: what counts first, bits descending, kind, value. Empty where the two are not linked.
+
+    Examples
+    --------
+    >>> from toolkit.model.tables import Links, empty
+    >>> list_evidence(empty(Links), "a", "b").columns
+    ['kind', 'value', 'bits', 'holders', 'window', 'regime', 'set_aside']
+    """
+    pair = (pl.col("account_a") == min(account_a, account_b)) & (pl.col("account_b") == max(account_a, account_b))
+    mine = links.filter(pair)
+    counted = (
+        mine.select(pl.col("evidence").explode()).drop_nulls().unnest("evidence").with_columns(set_aside=pl.lit(""))
+    )
+    counted = counted.sort(["bits", "kind", "value"], descending=[True, False, False])
+    if "set_aside" not in mine.columns:
+        return counted
+    aside = mine.select(pl.col("set_aside").explode()).drop_nulls().unnest("set_aside")
+    return pl.concat([counted, aside.rename({"reason": "set_aside"}).sort("kind", "value")], how="diagonal")

@@ -9,15 +9,17 @@ from typing import Any
 import ipywidgets as widgets
 import polars as pl
 
-from toolkit.errors import UnknownNameError
+from toolkit.errors import InputError, UnknownNameError, visible
+from toolkit.linking.explain import set_aside
 from toolkit.linking.pivot import find_holders
-from toolkit.linking.review import VERDICTS, compare_accounts, record_verdicts
+from toolkit.linking.review import VERDICTS, compare_accounts, list_evidence, record_verdicts
+from toolkit.timeline.arrival import as_of
 from toolkit.timeline.build import build_timeline
 from toolkit.views.timeline import draw_swimlanes
 from toolkit.widgets.panel import Panel
 from toolkit.widgets.trail import Name, Step
 
-__all__ = ["ClusterReview", "CompareAccounts", "HubExplorer", "TimelineBrush"]
+__all__ = ["AsOf", "ClusterReview", "CompareAccounts", "HubExplorer", "LinkInspector", "TimelineBrush"]
 
 
 class TimelineBrush(Panel):
@@ -205,3 +207,160 @@ class ClusterReview(Panel):
             self._note.value = ""
         elif chosen.height:
             self._note.placeholder = "a rejection needs its reason"
+
+
+class LinkInspector(Panel):
+    """Links and what each rests on; evidence can be explained away, with the reason.
+
+    Parameters
+    ----------
+    links : polars.DataFrame
+        Contract ``Links``.
+    name : str
+        What the frame is called in the code.
+
+    Attributes
+    ----------
+    rows : polars.DataFrame
+        The links; or, once one is opened, its evidence, what counts and what was set aside.
+    links : polars.DataFrame
+        The links, without what was explained away.
+    reasons : list of dict
+        What was explained away, in order.
+
+    Examples
+    --------
+    >>> from toolkit.linking.observations import find_observations
+    >>> from toolkit.linking.score import link_accounts
+    >>> rows = [{"account_id": a, "device": "d", "card": "c"} for a in "ab"]
+    >>> rows += [{"account_id": f"x{i}", "device": f"d{i}", "card": f"c{i}"} for i in range(400)]
+    >>> inspector = LinkInspector(link_accounts(find_observations(pl.DataFrame(rows))))
+    >>> inspector.open("a", "b")
+    >>> inspector.rows["kind"].to_list()
+    ['card', 'device']
+    >>> inspector.explain_away("device", "d", "a kiosk")
+    >>> inspector.links["set_aside"][0].to_list()
+    [{'kind': 'device', 'value': 'd', 'reason': 'a kiosk'}]
+    """
+
+    def __init__(self, links: pl.DataFrame, *, name: str = "links") -> None:
+        super().__init__(name)
+        self._given, self._name = links, name
+        self.links = set_aside(links, [])
+        self.reasons: list[dict[str, str]] = []
+        self._pair: tuple[str, str] | None = None
+        self.back()
+
+    def open(self, account_a: str, account_b: str) -> None:
+        """Show what a link rests on.
+
+        Raises
+        ------
+        InputError
+            If the two are not linked.
+        """
+        pair = (min(account_a, account_b), max(account_a, account_b))
+        if self.links.filter((pl.col("account_a") == pair[0]) & (pl.col("account_b") == pair[1])).is_empty():
+            raise InputError(f"{visible(account_a)} and {visible(account_b)} are not among these links")
+        self._pair = pair
+        self._show()
+
+    def explain_away(self, kind: str, value: str, reason: str) -> None:
+        """Set a value of the open link aside; it is weighed again without it.
+
+        Raises
+        ------
+        InputError
+            If no link is open, the value is not among its evidence, or there is no reason.
+        """
+        if self._pair is None:
+            raise InputError("no link is open: open one first")
+        said = {"account_a": self._pair[0], "account_b": self._pair[1], "kind": kind, "value": value, "reason": reason}
+        self.links = set_aside(self._given, [*self.reasons, said])
+        self.reasons.append(said)
+        self._show()
+
+    def back(self) -> None:
+        """Show all links again."""
+        self._pair = None
+        self._show()
+
+    def _show(self) -> None:
+        self.trail.steps.clear()
+        given = {"links": Name(self._name), "reasons": [dict(said) for said in self.reasons]}
+        steps = [Step("toolkit.linking.explain.set_aside", given)]
+        rows = self.links
+        if self._pair is not None:
+            pair = {"account_a": self._pair[0], "account_b": self._pair[1]}
+            steps.append(Step("toolkit.linking.review.list_evidence", {"links": Name("rows"), **pair}))
+            rows = list_evidence(self.links, **pair)
+        self._take(rows, *steps)
+
+    def _controls(self) -> list[widgets.Widget]:
+        self._why = widgets.Text(placeholder="reason", layout=widgets.Layout(width="40%"))
+        acts = {
+            "Open": ("What the chosen link rests on", self._on_open),
+            "Explain away": ("Weigh the link again without the chosen value", self._on_explain),
+            "Back": ("All links", self.back),
+        }
+        return [widgets.HBox([self._why, *self._buttons(acts).children])]
+
+    def _on_open(self) -> None:
+        if self._pair is None and self._table.chosen.height:
+            self.open(*self._table.chosen.select("account_a", "account_b").row(0))
+
+    def _on_explain(self) -> None:
+        if self._pair is None or not self._table.chosen.height:
+            return
+        if not self._why.value.strip():
+            self._why.placeholder = "a reason is needed"
+            return
+        for kind, value in self._table.chosen.filter(pl.col("set_aside") == "").select("kind", "value").rows():
+            self.explain_away(kind, value, self._why.value.strip())
+        self._why.value = ""
+
+
+class AsOf(Panel):
+    """What was known at a time: rows that had arrived by then, on a slider.
+
+    Parameters
+    ----------
+    events : polars.DataFrame
+        Contract ``Events``, with ``ingested_at``.
+    name : str
+        What the frame is called in the code.
+
+    Examples
+    --------
+    >>> at = [datetime(2026, 1, 5, h, tzinfo=UTC) for h in (1, 2, 3)]
+    >>> rows = {"event_at": at, "account_id": "a", "event": "chat", "source": "app", "event_id": list("123")}
+    >>> rows |= {"seq": [1, 2, 3], "precision": "s", "flags": 0, "raw_ref": "", "ingested_at": at, "value": None}
+    >>> slider = AsOf(pl.DataFrame(rows))
+    >>> slider.go(at[1])
+    >>> slider.rows["event_id"].to_list()
+    ['1', '2']
+    """
+
+    def __init__(self, events: pl.DataFrame, *, name: str = "events") -> None:
+        super().__init__(name)
+        arrived = events["ingested_at"].drop_nulls()
+        if not len(arrived):
+            raise InputError("no row says when it arrived: map `ingested`, or there is nothing to go back to")
+        self._events, self._name = events, name
+        self._times = [*sorted(arrived.dt.truncate("1h").unique().to_list()), arrived.max()]
+        self.go(self._times[-1])
+
+    def go(self, at: datetime) -> None:
+        """Go to a time (with a zone)."""
+        self.trail.steps.clear()
+        step = Step("toolkit.timeline.arrival.as_of", {"__args__": Name(self._name), "at": at.astimezone(UTC)})
+        self._take(as_of(self._events, at), step)
+
+    def _controls(self) -> list[widgets.Widget]:
+        options = [(f"{time:%Y-%m-%d %H:%M} UTC", time) for time in self._times]
+        slider = widgets.SelectionSlider(
+            options=options, index=len(options) - 1, description="as of", continuous_update=False,
+            layout=widgets.Layout(width="70%"),
+        )  # fmt: skip
+        slider.observe(lambda change: self.go(change["new"]), "value")
+        return [slider]
