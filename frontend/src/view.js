@@ -62,6 +62,7 @@ function labelPainter(view) {
     const x = data.x + data.size + 3, y = data.y + settings.labelSize / 3;
     const box = [x, y - settings.labelSize, x + wide, y + 3];
     if (view.boxes.some((b) => box[0] < b[2] && b[0] < box[2] && box[1] < b[3] && b[1] < box[3])) return;
+    if (!data.picked && view.spots().some(([px, py]) => px > box[0] && px < box[2] && py > box[1] && py < box[3])) return;
     view.boxes.push(box);
     context.lineWidth = 3;
     context.lineJoin = "round";
@@ -162,7 +163,7 @@ class View {
     el.replaceChildren(this.style, this.root);
     this.stage.addEventListener("keydown", (event) => this.key(event));
     // The wheel belongs to the page until somebody means the picture: by Ctrl, or by having clicked into it.
-    this.stage.addEventListener("wheel", (event) => this.sigma?.setSetting("enableCameraZooming", event.ctrlKey || document.activeElement === this.stage), { capture: true });
+    this.stage.addEventListener("wheel", (event) => event.ctrlKey || document.activeElement === this.stage || event.stopPropagation(), { capture: true });
     this.stage.addEventListener("pointerdown", (event) => this.press(event), { capture: true });
     // Sigma listens to the mouse, not to the pointer: a box must not drag the picture along.
     this.stage.addEventListener("click", (event) => {
@@ -207,11 +208,13 @@ class View {
       labelFont: "system-ui, 'DejaVu Sans', sans-serif",
       labelSize: 11,
       zIndex: true,
-      enableCameraZooming: false,
       allowInvalidContainer: true,
     });
     if (this.camera) this.sigma.getCamera().setState(this.camera);
-    this.sigma.on("beforeRender", () => (this.boxes = []));
+    this.sigma.on("beforeRender", () => {
+      this.boxes = [];
+      this.spotted = null;
+    });
     this.sigma.on("clickNode", ({ node, event }) => this.click(Number(node), event.original.ctrlKey || event.original.metaKey));
     this.sigma.on("clickEdge", ({ edge }) => this.tellEdge(Number(edge)));
     this.sigma.on("clickStage", () => this.net.selected.size && this.do(() => this.net.select([])));
@@ -220,6 +223,7 @@ class View {
     this.sigma.on("leaveNode", () => this.hover(null));
     this.sigma.on("enterEdge", ({ edge, event }) => this.say(this.net.tell(Number(edge)), event));
     this.sigma.on("leaveEdge", () => this.say(null));
+    this.redraw(); // what was drawn while sigma was being made knew of no other labels
     this.root.dataset.ready = "yes";
   }
 
@@ -261,7 +265,18 @@ class View {
     const lit = !this.net.selected.size || this.net.selected.has(a) || this.net.selected.has(b);
     const kind = kinds[nodes.kind[kinds[nodes.kind[a]].account ? b : a]];
     const shade = this.dark ? "dark" : "light";
-    return { ...about, color: lit ? `${kind.colour}b0` : `${FADED[shade]}66`, zIndex: lit ? 1 : 0 };
+    return { ...about, color: lit ? `${kind.colour}${edges.a.length > 1_500 ? "a0" : "e6"}` : `${FADED[shade]}66`, zIndex: lit ? 1 : 0 };
+  }
+
+  // Where nodes stand in this frame: a label that would hide one is left to the tooltip.
+  spots() {
+    if (!this.sigma) return []; // sigma draws once while it is being made
+    if (!this.spotted) {
+      const shown = this.net.visible();
+      const { x, y } = this.net.data.nodes;
+      this.spotted = shown.length > 2_500 ? [] : shown.map((i) => Object.values(this.sigma.graphToViewport({ x: x[i], y: y[i] })));
+    }
+    return this.spotted;
   }
 
   redraw() {

@@ -115,8 +115,8 @@ def set_aside(
 ) -> pl.DataFrame:
     """Weigh links again without evidence that somebody has explained away, and keep the reason beside them.
 
-    What is left is an upper bound: a value that was borne out by the one set aside keeps the trust that gave it. To know
-    more, link again without the observation.
+    What is left is an upper bound: a value that was borne out by the one set aside keeps the trust that gave it. To
+    know more, link again without the observation.
 
     Parameters
     ----------

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import polars as pl
 
 from toolkit.errors import InputError, visible
@@ -65,6 +66,8 @@ _NODE: Final = {
 }  # fmt: skip
 _STRONGEST: Final = 3
 _ON_PAPER: Final = 400
+_STAGE: Final = np.array([720.0, 420.0])
+"""Pixels that a map has, in a notebook of usual width."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -260,7 +263,7 @@ def _put_together(
                 "degree": degree,
             }
         )
-    nodes = pl.DataFrame(rows, schema=_NODE)
+    nodes = _fit(pl.DataFrame(rows, schema=_NODE))
     kinds = _kinds(nodes)
     place_of = {kind["group"]: i for i, kind in enumerate(kinds)}
     ends = sorted((min(number[a], number[b]), max(number[a], number[b]), a, b) for a, b in graph.edges)
@@ -272,7 +275,8 @@ def _put_together(
         "edges": {
             "a": [i for i, *_ in ends],
             "b": [j for _, j, *_ in ends],
-            "width": [_width(graph.edges[a, b]) for *_, a, b in ends],
+            # Inside a folded cluster edges are thinner: they are seen magnified.
+            "width": [round(_width(graph.edges[a, b]) * (0.35 if a in inside else 1.0), 2) for *_, a, b in ends],
             "why": [_tell(graph, a, b, names) for *_, a, b in ends],
         },
         "kinds": [{key: value for key, value in kind.items() if key != "group"} for kind in kinds],
@@ -284,6 +288,24 @@ def _put_together(
     best = table.with_columns(node=pl.Series(keys)).filter("drawn").sort(["degree", "node"], descending=[True, False])
     few = graph.subgraph(best["node"].head(_ON_PAPER).to_list())
     return NetworkPicture(data, table, note, draw_graph(few, places, roles=roles, names=names))
+
+
+def _fit(nodes: pl.DataFrame) -> pl.DataFrame:
+    """Make nodes so small that they stand apart: those on the map on the whole map, the others once theirs is opened.
+
+    A view that is magnified r times shows places r times as far apart, and nodes larger by the root of r.
+    """
+    size = nodes["size"].to_numpy().copy()
+    inside, xy = nodes["inside"].to_numpy(), nodes.select("x", "y").to_numpy()
+    whole = np.maximum(np.ptp(xy[inside < 0], axis=0), 1.0)
+    for part in np.unique(inside):
+        rows = np.flatnonzero(inside == part)
+        span = np.maximum(np.ptp(xy[rows], axis=0), 1.0)
+        apart = min(_STAGE / span) * math.sqrt(span[0] * span[1] / len(rows))
+        smaller = min(1.0, 0.3 * apart / float(np.quantile(size[rows], 0.9, method="nearest")))
+        magnified = 1.0 if part < 0 else max(1.0, float(min(whole / span)) / 1.3)
+        size[rows] *= smaller / math.sqrt(magnified)
+    return nodes.with_columns(size=pl.Series(np.round(size, 3)))
 
 
 def _group(about: Mapping[str, Any], roles: Mapping[str, str]) -> str:
