@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import altair as alt
     import networkx as nx
 
-__all__ = ["draw_graph"]
+__all__ = ["draw_graph", "say_edge"]
 
 _ROLES: Final = {
     "seed": ("diamond", PALETTE["red"]),
@@ -188,7 +188,7 @@ def _edges(graph: nx.Graph[str], nodes: Mapping[str, Mapping[str, Any]]) -> pl.D
                 "y2": other["y"],
                 "ends": f"{one['name']} – {other['name']}",
                 "group": other["group"],
-                "why": _why(about),
+                "why": say_edge(about),
             }
         )
     schema = {
@@ -198,13 +198,19 @@ def _edges(graph: nx.Graph[str], nodes: Mapping[str, Mapping[str, Any]]) -> pl.D
     return pl.DataFrame(rows, schema=schema)
 
 
-def _why(about: Mapping[str, Any]) -> str:
-    """One edge in words."""
+def say_edge(about: Mapping[str, Any]) -> str:
+    """Return what an edge rests on, in words.
+
+    Examples
+    --------
+    >>> say_edge({"n": 2, "first_at": None, "last_at": None}), say_edge({"bits": 9.31, "level": "L2"})
+    ('seen 2 times', '9.3 bits, level L2')
+    """
     if "bits" in about:
         return f"{about['bits']:.1f} bits, level {about['level']}"
     times = [str(about[key])[:16] for key in ("first_at", "last_at") if about.get(key) is not None]
     span = f", {' to '.join(dict.fromkeys(times))} UTC" if times else ""
-    return f"seen {count_of(int(about.get('n', 1)), 'time')}{span}"
+    return f"seen {count_of(int(about.get('n') or 1), 'time')}{span}"
 
 
 def _place_labels(nodes: pl.DataFrame, labels: int) -> pl.DataFrame:

@@ -20,7 +20,7 @@ from toolkit.errors import InputError, visible
 from toolkit.graph.collapse import collapse_clusters
 from toolkit.graph.layout import find_layout
 from toolkit.views.blocks import Block, show_chart
-from toolkit.views.graph import draw_graph
+from toolkit.views.graph import draw_graph, say_edge
 from toolkit.views.names import Names
 from toolkit.views.theme import PALETTE
 from toolkit.views.words import count_of, part_of, say_kind, short_names
@@ -367,9 +367,7 @@ def _tell(graph: nx.Graph[str], a: str, b: str, names: Names) -> str:
             :_STRONGEST
         ]
         rests = ", ".join(f"{names.full(e['kind'], e['value'], 30)} ({e['bits']:.1f} bits)" for e in best)
-        return f"{about['bits']:.1f} bits, level {about['level']}" + (f"; {rests}" if rests else "")
+        return say_edge(about) + (f"; {rests}" if rests else "")
     if graph.nodes[a]["type"] == graph.nodes[b]["type"] == "cluster":
         return f"{count_of(int(about['n']), 'value')} or links between them"
-    times = [str(about[key])[:16] for key in ("first_at", "last_at") if about.get(key) is not None]
-    span = f", {' to '.join(dict.fromkeys(times))} UTC" if times else ""
-    return f"seen {count_of(int(about.get('n') or 1), 'time')}{span}"
+    return say_edge(about)

@@ -14,7 +14,7 @@ import polars as pl
 
 from toolkit.views.blocks import show_chart
 
-__all__ = ["CATEGORIES", "PALETTE", "Picture", "style", "time_axis", "time_tip", "title"]
+__all__ = ["CATEGORIES", "PALETTE", "Picture", "pan_time", "style", "time_axis", "time_tip", "title"]
 
 PALETTE = {
     "blue": "#0072B2",
@@ -100,6 +100,13 @@ def time_axis(field: str, name: str | None = "", domain: Any = None) -> Any:
     said = None if name is None else f"{name} (UTC)" if name else "UTC"
     axis = alt.Axis(tickCount=8, labelOverlap=True, labelFlush=True)
     return alt.X(f"{field}:T", scale=scale, title=said, axis=axis)
+
+
+def pan_time() -> Any:
+    """Dragging moves along the axis of time, Ctrl and the wheel zoom it."""
+    import altair as alt
+
+    return alt.selection_interval(encodings=["x"], bind="scales", name="pan", zoom="wheel![event.ctrlKey]")
 
 
 def time_tip(field: str, said: str, width_ms: int = 0) -> Any:

@@ -34,7 +34,7 @@ from toolkit.views.lanes import (
     drawable,
     pick_lanes,
 )
-from toolkit.views.theme import PALETTE, Picture, style, time_axis, time_tip, title
+from toolkit.views.theme import PALETTE, Picture, pan_time, style, time_axis, time_tip, title
 from toolkit.views.words import part_of
 
 __all__ = ["draw_density", "draw_sessions", "draw_swimlanes", "draw_synchrony"]
@@ -119,8 +119,7 @@ def draw_swimlanes(
     note = "; ".join([f"{said}, in bins of {bins.said}", *lost])
     table = _plain_table(bins, chosen)
     if brush is None:
-        pan = alt.selection_interval(encodings=["x"], bind="scales", name="pan", zoom="wheel![event.ctrlKey]")
-        chart = alt.layer(*layers[:-1], layers[-1].add_params(pan), *numbers)
+        chart = alt.layer(*layers[:-1], layers[-1].add_params(pan_time()), *numbers)
         chart = chart.properties(height=drawn.height, width="container", title=title("Activity", note))
         return Picture(style(chart), table, note)
     above = draw_overview(shown, brush).properties(title=title("Activity; drag to choose a time", note))
@@ -317,8 +316,7 @@ def draw_sessions(sessions: pl.DataFrame, *, top: int = 40, seeds: Iterable[str]
         )
         rule = lanes.named_chart(tails).mark_rule(strokeDash=[3, 3], strokeWidth=2, color=PALETTE["blue"], clip=True)
         layers.append(rule.encode(x=time_axis("at"), x2="end:T", y=lanes.y()))
-    pan = alt.selection_interval(encodings=["x"], bind="scales", name="pan", zoom="wheel![event.ctrlKey]")
-    layers[0] = layers[0].add_params(pan)
+    layers[0] = layers[0].add_params(pan_time())
     chart = alt.layer(*layers).properties(width="container", height=lanes.height, title=title("Sessions", note))
     return Picture(style(chart), table, note)
 
@@ -407,8 +405,7 @@ def draw_synchrony(synchrony: pl.DataFrame, events: pl.DataFrame, *, top: int = 
             alt.Tooltip("who:N", title="who"),
         ],
     )  # fmt: skip
-    pan = alt.selection_interval(encodings=["x"], bind="scales", name="pan", zoom="wheel![event.ctrlKey]")
-    chart = chart.add_params(pan).properties(
+    chart = chart.add_params(pan_time()).properties(
         width="container", height=lanes.height, title=title("Acting together", note)
     )
     return Picture(style(chart), table, note)
