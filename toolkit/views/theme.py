@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 
@@ -27,6 +27,13 @@ PALETTE = {
     "grey": "#767676",
 }
 CATEGORIES = [PALETTE[name] for name in ("blue", "orange", "green", "red", "purple", "sky", "grey")]
+
+
+_TICKS: Final = {
+    "year": "%Y", "quarter": "%b", "month": "%b", "week": "%b %d", "date": "%b %d", "day": "%b %d", "hours": "%H:%M",
+    "minutes": "%H:%M", "seconds": "%H:%M:%S", "milliseconds": "%H:%M:%S.%L",
+}  # fmt: skip
+"""How ticks of time are written: by the clock of 24 hours, in UTC there is no noon."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -98,7 +105,7 @@ def time_axis(field: str, name: str | None = "", domain: Any = None) -> Any:
 
     scale = alt.Scale(type="utc") if domain is None else alt.Scale(type="utc", domain=domain)
     said = None if name is None else f"{name} (UTC)" if name else "UTC"
-    axis = alt.Axis(tickCount=8, labelOverlap=True, labelFlush=True)
+    axis = alt.Axis(tickCount=8, labelOverlap=True, labelFlush=True, format=_TICKS)
     return alt.X(f"{field}:T", scale=scale, title=said, axis=axis)
 
 

@@ -396,7 +396,7 @@ def draw_synchrony(synchrony: pl.DataFrame, events: pl.DataFrame, *, top: int = 
     )
     rows = lanes.code(met.select("pair", pl.col("event_at").dt.epoch("ms").alias("at"), who.alias("who")), "pair")
     domain, colours = ["first of the pair", "second"], [PALETTE["blue"], PALETTE["orange"]]
-    chart = lanes.named_chart(rows).mark_point(filled=False, size=60, strokeWidth=1.6).encode(
+    chart = lanes.named_chart(rows).mark_point(filled=True, size=60, opacity=0.85).encode(
         x=time_axis("at"), y=lanes.y(),
         color=alt.Color("who:N", title=None, scale=alt.Scale(domain=domain, range=colours)),
         shape=alt.Shape("who:N", title=None, scale=alt.Scale(domain=domain, range=["circle", "cross"])),
