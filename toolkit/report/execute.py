@@ -107,6 +107,8 @@ def _papermill(
     os.environ.setdefault("JUPYTER_PLATFORM_DIRS", "1")
     # Its warnings are about types we have checked ourselves, and about a transport that no run of ours uses.
     logging.getLogger("papermill").setLevel(logging.ERROR)
+    # A message that arrives for a kernel which has just been stopped is no failure; failures come as exceptions.
+    logging.getLogger("tornado").setLevel(logging.CRITICAL)
     with _transport() as connection:
         papermill.execute_notebook(
             _literal(template.path),
