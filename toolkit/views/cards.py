@@ -174,14 +174,14 @@ def _card_panels(rows: pl.DataFrame, cells: pl.DataFrame, span: list[int] | None
     family = alt.X(
         "family:N", title=None, sort=None, axis=alt.Axis(labelAngle=-50, labelLimit=90, domain=False, ticks=False)
     )
-    spoken = alt.Chart(cells).mark_rect(color=PALETTE["green"], stroke="white", strokeWidth=2)
+    spoken = alt.Chart(cells).mark_square(color=PALETTE["green"], opacity=1, size=150, strokeWidth=0)
     spoken = spoken.encode(
         y=y, x=family, tooltip=[alt.Tooltip("card:N", title="cluster"), alt.Tooltip("family:N", title="speaks through")]
     )
     panels = [
         sizes.properties(width=130, height=high, title=_head("accounts")),
         density.properties(width=60, height=high, title=_head("density")),
-        rate.properties(width=56, height=high, title=_head("false rate")),
+        rate.properties(width=56, height=high, title=_head("FDR")),
     ]
     if cells.height:
         wide = 16 * cells["family"].n_unique()
@@ -202,7 +202,7 @@ def _sizes(rows: pl.DataFrame, y: Any, tips: list[Any]) -> Any:
     base = alt.Chart(rows).encode(y=y, x=x, tooltip=tips)
     return alt.layer(
         base.mark_rule(color=PALETTE["grey"], strokeWidth=1.2).encode(x2=alt.datum(0)),
-        base.mark_point(filled=True, opacity=1, size=70).encode(color=colour, shape=shape),
+        base.mark_point(filled=True, opacity=1, size=80, strokeWidth=0.6).encode(color=colour, shape=shape),
         base.mark_text(align="left", dx=8, fontSize=11).encode(text=alt.Text("size:Q", format=",d")),
     )
 
@@ -210,18 +210,20 @@ def _sizes(rows: pl.DataFrame, y: Any, tips: list[Any]) -> Any:
 def _lives(rows: pl.DataFrame, span: list[int], y: Any) -> Any:
     """From the first to the last event of each cluster; never too thin to see."""
     thin = (span[1] - span[0]) // 60
-    seen = rows.select("card", "at", "end", pl.max_horizontal("end", pl.col("at") + thin).alias("to")).drop_nulls("at")
-    bars = alt.Chart(seen).mark_bar(height=9, color=PALETTE["blue"], clip=True)
-    x = alt.X(
-        "at:T", title="UTC", scale=alt.Scale(type="utc", domain=span), axis=alt.Axis(tickCount=3, labelOverlap=True)
+    # Cut here and not by the scale: a bar from before the time that is drawn begins at its edge.
+    begin = pl.col("at").clip(span[0], span[1] - thin)
+    seen = rows.drop_nulls("at").select(
+        "card", "at", "end", begin.alias("b"), pl.max_horizontal(pl.col("end").clip(*span), begin + thin).alias("e")
     )
+    bars = alt.Chart(seen).mark_bar(height=9, color=PALETTE["blue"])
+    x = alt.X("b:T", title="UTC", scale=alt.Scale(type="utc"), axis=alt.Axis(tickCount=3, labelOverlap=True))
     tips = [alt.Tooltip("card:N", title="cluster"), time_tip("at", "from", 60_000), time_tip("end", "to", 60_000)]
-    return bars.encode(y=y, x=x, x2="to:T", tooltip=tips)
+    return bars.encode(y=y, x=x, x2="e:T", tooltip=tips)
 
 
 def _head(text: str) -> Any:
     """The head of a column."""
-    return alt.TitleParams(text=text, fontSize=11, fontWeight="normal", offset=4)
+    return alt.TitleParams(text=text, fontSize=11, fontWeight="normal", offset=4, frame="group")
 
 
 def _say_rate(rate: float | None) -> str:

@@ -20,6 +20,8 @@ _MOST_THRESHOLDS: Final = 500
 """Points of a curve: more cannot be told apart."""
 _ROOM: Final = 0.45
 """Share of the width that the words beside the chosen threshold take."""
+_FLOOR: Final = 0.15
+"""Precision below which the words under the chosen threshold would stand on the axis."""
 
 
 def draw_volume(events: pl.DataFrame, *, by: str = "source", every: timedelta | None = None, top: int = 6) -> Picture:
@@ -76,10 +78,8 @@ def draw_volume(events: pl.DataFrame, *, by: str = "source", every: timedelta | 
     )  # fmt: skip
     kept = part_of(good.height, events.height, "event")
     note = "; ".join([f"{kept}, bins of {bins.said}", "stacked from below as the legend names them", *lost])
-    # White lines between the parts tell them apart in grey too; thousands of them would hide the bars.
-    edge = 0.6 if bins.cells["at"].n_unique() <= OVERVIEW_BINS // 3 else 0.2
     colours = [*CATEGORIES[: min(top, len(parts))], CATEGORIES[-1]][: len(parts)]
-    chart = alt.Chart(rows).mark_rect(stroke="white", strokeWidth=edge).encode(
+    chart = alt.Chart(rows).mark_rect(stroke="#8888", strokeWidth=0.4).encode(
         x=time_axis("at", f"each bar is {bins.said} wide"), x2="end:T", y2="top:Q",
         y=alt.Y("bottom:Q", title="events", axis=alt.Axis(tickMinStep=1, tickCount=5, format="~s")),
         color=alt.Color("part:N", title=None, scale=alt.Scale(domain=parts, range=colours),
@@ -161,7 +161,7 @@ def draw_precision_recall(
     lost = curve.height - good.height
     said += [f"{count_of(lost, 'threshold')} without precision left out"] if lost else []
     said += ["band: interval of the precision"] if interval else []
-    said += [f"diamond: threshold {mark:g}"] if mark is not None else []
+    said += [f"diamond: threshold {mark:.4g}"] if mark is not None else []
     said += [f"dashed: guessing, precision {100 * prevalence:.1f} %"] if prevalence is not None else []
     note = "; ".join(said)
     layers = [*([_band(table)] if interval else []), *([] if prevalence is None else _guessing(prevalence))]
@@ -216,7 +216,7 @@ def _curve(table: pl.DataFrame) -> Any:
     )  # fmt: skip
     size = 36 if table.height <= 60 else 12
     line = base.mark_line(color=PALETTE["blue"], strokeWidth=1.8)
-    return alt.layer(line, base.mark_point(filled=True, opacity=1, size=size, color=PALETTE["blue"]))
+    return alt.layer(line, base.mark_point(filled=True, opacity=1, size=size, color=PALETTE["blue"], strokeWidth=0))
 
 
 def _band(table: pl.DataFrame) -> Any:
@@ -240,14 +240,17 @@ def _guessing(prevalence: float) -> list[Any]:
 def _chosen(row: pl.DataFrame) -> list[Any]:
     """The threshold in use, with its numbers, where the curve leaves room for them."""
     one = row.row(0, named=True)
-    words = f"{one['threshold']:g}: precision {one['precision']:.1%}, recall {one['recall']:.1%}, {one['n']:,} flagged"
-    # Under the curve there is room to the left of a point; above it to the right.
-    under = one["recall"] >= _ROOM and one["precision"] > 0.12
+    words = (
+        f"{one['threshold']:.4g}: precision {one['precision']:.1%}, recall {one['recall']:.1%}, {one['n']:,} flagged"
+    )
     base = alt.Chart(row.with_columns(said=pl.lit(words))).encode(
         x=_share(alt.X, "recall", None), y=_share(alt.Y, "precision", None), tooltip=_TIPS
     )
-    text: dict[str, Any] = {"align": "right", "dx": -8, "dy": 16} if under else {"align": "left", "dx": 8, "dy": -12}
+    # Below the point, where the curve seldom is, and on the side that has room for the words.
+    side = {"align": "right", "dx": -8} if one["recall"] >= _ROOM else {"align": "left", "dx": 8}
+    text: dict[str, Any] = {"fontSize": 11, "dy": 20 if one["precision"] > _FLOOR else -16, **side}
     return [
         base.mark_point(filled=True, opacity=1, shape="diamond", size=150, color=PALETTE["red"]),
-        base.mark_text(fontSize=11, **text).encode(text="said:N"),
+        base.mark_text(stroke="white", strokeWidth=3, strokeJoin="round", color="white", **text).encode(text="said:N"),
+        base.mark_text(**text).encode(text="said:N"),
     ]

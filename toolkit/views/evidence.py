@@ -71,8 +71,9 @@ def draw_hubs(hubs: pl.DataFrame, names: Names | None = None, *, top: int = 25) 
     check_top(top, hubs, "value")
     call = names or Names("none")
     best = hubs.sort(["holders", "kind", "value"], descending=[True, False, False]).head(top)
-    called = [visible(call.full(kind, value, 26), 48) for kind, value in best.select("kind", "value").rows()]
-    table = told_apart(best.select(pl.Series("value", called, dtype=pl.String)), "value").hstack(
+    called = [call.full(kind, value, 200) for kind, value in best.select("kind", "value").rows()]
+    label = short_names(called, 34)
+    table = told_apart(pl.DataFrame({"value": [label[each] for each in called]}), "value").hstack(
         best.select(
             "holders",
             pl.Series("verdict", [visible(said, 40) for said in best["verdict"]], dtype=pl.String),
@@ -88,7 +89,8 @@ def draw_hubs(hubs: pl.DataFrame, names: Names | None = None, *, top: int = 25) 
     most = max(10, *rows["at"].to_list())
     x = alt.X(
         "at:Q", title="accounts that hold it (each step is ten times as many)",
-        scale=alt.Scale(type="log", domain=[1, 2 * most], nice=False), axis=alt.Axis(format="~s", tickCount=5),
+        scale=alt.Scale(type="log", domain=[1, 2 * most], nice=False),
+        axis=alt.Axis(format="~s", values=[10**power for power in range(8)]),
     )  # fmt: skip
     y = alt.Y("value:N", title=None, scale=alt.Scale(domain=rows["value"].to_list()))
     tips = [
@@ -101,7 +103,7 @@ def draw_hubs(hubs: pl.DataFrame, names: Names | None = None, *, top: int = 25) 
     base = alt.Chart(rows).encode(y=y, x=x, tooltip=tips)
     chart = alt.layer(
         base.mark_rule(color=PALETTE["grey"], strokeWidth=1).encode(x2=alt.datum(1)),
-        base.mark_point(filled=True, opacity=1, size=70).encode(color=colour, shape=shape),
+        base.mark_point(filled=True, opacity=1, size=80, strokeWidth=0.6).encode(color=colour, shape=shape),
         base.mark_text(align="left", dx=9, fontSize=11).encode(text=alt.Text("holders:Q", format=",d")),
     ).properties(width="container", height=ROW * rows.height, title=title("Values that many hold", note))
     return Picture(style(chart), table, note)
@@ -181,9 +183,9 @@ def draw_links(links: pl.DataFrame, *, bins: int = 60) -> Picture:
 
 def _head(level: Level, least: float, likely: float, number: int) -> Any:
     """What a level is, how many links it has and where it begins."""
-    said = f"{level.value}: {count_of(number, 'link')}, from {least:.1f} bits (probability {likely:.2f})"
+    said = f"{level.value}: {count_of(number, 'link')}, from {least:.1f} bits and probability {likely:.2f}"
     return alt.TitleParams(
-        text=said, subtitle=level.meaning, fontSize=11, subtitleFontSize=11, subtitlePadding=2, offset=4
+        text=said, subtitle=level.meaning, fontSize=11, subtitleFontSize=11, subtitlePadding=2, offset=4, frame="group"
     )
 
 
@@ -193,9 +195,9 @@ def _strip(cells: pl.DataFrame, head: Any, least: float, domain: list[float], *,
         "from_bits:Q", scale=alt.Scale(domain=domain, nice=False), title="bits of evidence" if last else None,
         axis=alt.Axis(labels=last, ticks=last, tickCount=8),
     )  # fmt: skip
-    bars = alt.Chart(cells).mark_rect(color=PALETTE["blue"], stroke="white", strokeWidth=0.5).encode(
+    bars = alt.Chart(cells).mark_rect(color=PALETTE["blue"], stroke="#8886", strokeWidth=0.5).encode(
         x=x, x2="to_bits:Q", y2=alt.datum(0),
-        y=alt.Y("links:Q", title="links", axis=alt.Axis(tickCount=3, format="~s", tickMinStep=1)),
+        y=alt.Y("links:Q", title="links", axis=alt.Axis(tickCount=3, format=",d", tickMinStep=1)),
         tooltip=[
             alt.Tooltip("level:N", title="level"), alt.Tooltip("from_bits:Q", title="bits from"),
             alt.Tooltip("to_bits:Q", title="to"), alt.Tooltip("links:Q", title="links", format=",d"),
@@ -254,7 +256,7 @@ def draw_frontier(expansion: pl.DataFrame, *, threshold: float | None = None) ->
     )
     note = said + (f"; {thinned}" if thinned else "")
     chart = _frontier(table, threshold).properties(
-        width="container", height=260, title=title("Who was considered, round by round", note)
+        width="container", height=_HIGH, title=title("Who was considered, round by round", note)
     )
     return Picture(style(chart), table, note)
 
@@ -266,6 +268,8 @@ _SIDES: Final = Looks(
         "left out": ("cross", PALETTE["grey"]),
     }
 )
+_KNOTS: Final = (0, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 1)
+_HIGH: Final = 264
 _GOLDEN: Final = 0.6180339887498949
 
 
@@ -281,6 +285,18 @@ def _thin(rows: pl.DataFrame) -> tuple[pl.DataFrame, str]:
     return kept, f"one in {step:,} is drawn, spread evenly over probabilities"
 
 
+def _odds_axis() -> Any:
+    """Probabilities, with as much room from 0.9 to 0.99 as from 0.5 to 0.9: most accounts are near 0 or near 1."""
+    steps = len(_KNOTS) - 1
+    scale = alt.Scale(domain=list(_KNOTS), range=[_HIGH - _HIGH * i // steps for i in range(steps + 1)])
+    return alt.Y(
+        "probability:Q",
+        title="probability of belonging",
+        scale=scale,
+        axis=alt.Axis(values=list(_KNOTS), tickCount=len(_KNOTS), format=".3~g", labelOverlap=False),
+    )
+
+
 def _frontier(table: pl.DataFrame, threshold: float | None) -> Any:
     """Points spread beside their round: who joined to the left of it, who was left out to the right."""
     # Multiples of the golden ratio spread evenly however many there are, and are the same on every machine.
@@ -288,7 +304,8 @@ def _frontier(table: pl.DataFrame, threshold: float | None) -> Any:
     side = pl.when(pl.col("who") == "left out").then(0.06 + 0.34 * spread).otherwise(-0.06 - 0.34 * spread)
     label = short_names(table["account_id"], 20)
     rows = table.select(
-        (pl.col("round") + side).round(3).alias("x"), pl.col("round"), pl.col("probability").round(4), "level", "who",
+        (pl.col("round") + side).round(3).alias("x"), pl.col("round"), pl.col("probability").round(4), "who",
+        pl.Series("level", [visible(level, 12) for level in table["level"]], dtype=pl.String),
         pl.col("account_id").replace_strict(label, return_dtype=pl.String).alias("account"),
     )  # fmt: skip
     last = int(rows["round"].max() or 0)  # type: ignore[arg-type]  # whole numbers, by the contract
@@ -298,9 +315,9 @@ def _frontier(table: pl.DataFrame, threshold: float | None) -> Any:
         axis=alt.Axis(values=list(range(0, last + 1, 1 + last // 20)), format="d", grid=False),
     )  # fmt: skip
     colour, shape = _SIDES.legend("who", rows["who"])
-    points = alt.Chart(rows).mark_point(filled=True, opacity=0.75, size=34).encode(
+    points = alt.Chart(rows).mark_point(filled=True, opacity=0.8, size=50, strokeWidth=0.4).encode(
         x=x, color=colour, shape=shape,
-        y=alt.Y("probability:Q", title="probability of belonging", scale=alt.Scale(domain=[0, 1])),
+        y=_odds_axis(),
         tooltip=[
             alt.Tooltip("account:N", title="account"), alt.Tooltip("round:Q", title="round"),
             alt.Tooltip("probability:Q", title="probability", format=".3f"), alt.Tooltip("level:N", title="level"),
