@@ -72,7 +72,7 @@ def draw_hubs(hubs: pl.DataFrame, names: Names | None = None, *, top: int = 25) 
     call = names or Names("none")
     best = hubs.sort(["holders", "kind", "value"], descending=[True, False, False]).head(top)
     called = [call.full(kind, value, 200) for kind, value in best.select("kind", "value").rows()]
-    label = short_names(called, 34)
+    label = short_names(called, 28)
     table = told_apart(pl.DataFrame({"value": [label[each] for each in called]}), "value").hstack(
         best.select(
             "holders",
