@@ -34,7 +34,10 @@ from toolkit.views.blocks import (
     show_table,
     show_text,
 )
+from toolkit.views.cards import draw_clusters
 from toolkit.views.charts import draw_arrivals, draw_expansion, draw_lift
+from toolkit.views.curves import draw_precision_recall, draw_volume
+from toolkit.views.evidence import draw_frontier, draw_hubs, draw_links
 from toolkit.views.graph import draw_graph
 from toolkit.views.names import Names
 from toolkit.views.rhythm import draw_effect, draw_hours
@@ -216,6 +219,16 @@ def _charts(hostile: list[str]) -> list[Any]:
     notes = pl.DataFrame({"at": at, "rule": hostile, "text": hostile})
     pairs = pl.DataFrame({"account_a": hostile[:-1], "account_b": hostile[1:], "objects": 2, "q": 0.01})
     pairs = pairs.with_columns(evidence_ids=pl.Series([[str(i), str(i + 1)] for i in range(n - 1)]))
+    clusters = pl.DataFrame({"cluster_id": hostile, "reading": hostile, "reading_why": hostile, "top_value": hostile})
+    clusters = clusters.with_columns(
+        size=3, density=0.9, median_bits=9.0, ring_fdr=0.01, top_kind="cluster_id", first_at=pl.Series(at),
+        last_at=pl.Series(later), families=pl.Series([[string, "dev"] for string in hostile]),
+    )  # fmt: skip
+    hubs = lift.select("kind", "value", verdict="value", why="value", holders=pl.int_range(2, n + 2), bits=1.0)
+    hubs = hubs.with_columns(pairs_not_examined=1)
+    links = pl.DataFrame({"level": ["L1", "L2"], "bits": [3.0, 12.0], "probability": [0.1, 0.9]})
+    edge = pl.DataFrame({"account_id": hostile, "round": 1, "probability": 0.4, "included": False, "level": hostile})
+    curve = pl.DataFrame({"threshold": [0.9, 0.5], "precision": [1.0, 0.8], "recall": [0.4, 0.7], "n": [4, 9]})
     return [
         draw_lift(lift, Names("none"), limit=n),
         draw_waterfall(steps, Names("none")),
@@ -231,6 +244,12 @@ def _charts(hostile: list[str]) -> list[Any]:
         draw_sessions(spans, top=60),
         draw_effect(events, spans.select("account_id", at="start_at"), pre_days=1, post_days=1),
         draw_synchrony(pairs, events, top=60),
+        draw_clusters(clusters, top=60),
+        draw_hubs(hubs, top=60),
+        draw_links(links),
+        draw_frontier(edge, threshold=0.5),
+        draw_precision_recall(curve, chosen=0.5, prevalence=0.1),
+        draw_volume(events),
     ]
 
 
@@ -239,9 +258,10 @@ def test_every_chart(hostile: list[str], look: Look) -> None:
     page = _page(*(show_chart(chart, " ".join(hostile)) for chart in _charts(hostile)))
     _check_markup(page)
     seen = look(page)
-    assert seen.page.locator(".vega svg").count() == 14
+    charts = seen.page.locator(".vega svg").count()
+    assert charts == 20
     told: list[str] = []
-    for place in range(14):
+    for place in range(charts):
         marks = seen.page.locator(".vega").nth(place).locator(".role-mark path:visible, .role-mark line")
         for mark in range(0, min(marks.count(), 40), 2):
             marks.nth(mark).hover(force=True, timeout=5_000)
@@ -253,11 +273,14 @@ def test_every_chart(hostile: list[str], look: Look) -> None:
 
 def test_two_hostile_names_are_never_drawn_as_one(hostile: list[str]) -> None:
     """As many lanes, bars and labels as there were values."""
-    lift, waterfall, why, _, lanes, *_ = (chart.to_dict() for chart in _charts(hostile))
+    lift, waterfall, why, _, lanes, *_, clusters, hubs, _, edge, _, _ = (c.to_dict() for c in _charts(hostile))
     for chart, column, count in (
         (lift, "label", len(hostile)),
         (waterfall, "label", len(hostile) + 1),
         (why, "label", len(hostile)),
+        (clusters, "card", min(60, len(hostile))),
+        (hubs, "value", min(60, len(hostile))),
+        (edge, "account", len(hostile)),
     ):
         labels = {row[column] for rows in chart["datasets"].values() for row in rows if column in row}
         assert len(labels) == count

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from toolkit.errors import InputError
@@ -18,6 +18,7 @@ FIRST = datetime(1970, 1, 5, tzinfo=UTC)
 acts = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 40 * 86_400), st.sampled_from("xy")), min_size=1)
 
 
+@example([("a", 2_419_200, "x"), ("b", 0, "x")], 2, 1)  # from 12 weeks there was no way on to a year
 @given(acts, st.integers(2, 400), st.integers(1, 60))
 def test_counts_are_those_of_a_plain_loop(rows: list[tuple[str, int, str]], most_bins: int, most_cells: int) -> None:
     frame = pl.DataFrame(

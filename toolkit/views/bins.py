@@ -26,7 +26,7 @@ _SECOND: Final = 1_000
 _DAY: Final = 86_400 * _SECOND
 _WIDTHS: Final = (
     1, 10, 100, *(_SECOND * s for s in (1, 5, 10, 30, 60, 300, 900, 1_800, 3_600, 7_200, 21_600, 43_200)),
-    *(_DAY * d for d in (1, 2, 7, 14, 28, 364)),
+    *(_DAY * d for d in (1, 2, 7, 14, 28, 91, 364)),
 )  # fmt: skip
 _MONDAY: Final = 4 * _DAY
 """1970 began on a Thursday; weeks begin on Mondays."""

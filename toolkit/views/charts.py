@@ -1,6 +1,6 @@
 """Charts over the tables of an investigation, one theme, UTC axes, aggregated before they are drawn.
 
-Each function takes a table and returns an Altair chart; the caller wraps it with
+Each function takes a table and returns a :class:`~toolkit.views.theme.Picture`; the caller wraps it with
 :func:`toolkit.views.blocks.show_chart` and a caption. Colours are those of Okabe & Ito 2008, told apart by colour-blind
 readers; what a colour says is also said by shape, place or order. Values appear under the names of
 :class:`toolkit.views.names.Names`; text from data is made visible before it is drawn.
@@ -8,22 +8,17 @@ readers; what a colour says is also said by shape, place or order. Values appear
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import polars as pl
 
 from toolkit.views.bins import count_bins, focus_on, read_ms
 from toolkit.views.names import Names
 from toolkit.views.theme import CATEGORIES, PALETTE, Picture, style, time_axis, time_tip, title
-from toolkit.views.words import count_of, short_names, told_apart
-
-if TYPE_CHECKING:
-    import altair as alt
+from toolkit.views.words import count_of, part_of, short_names, told_apart
 
 __all__ = ["draw_arrivals", "draw_expansion", "draw_lift"]
 
 
-def draw_expansion(expansion: pl.DataFrame) -> alt.LayerChart:
+def draw_expansion(expansion: pl.DataFrame) -> Picture:
     """Draw how the set grew: accounts after each round, and what share of those found is expected to be right.
 
     Parameters
@@ -33,13 +28,16 @@ def draw_expansion(expansion: pl.DataFrame) -> alt.LayerChart:
 
     Returns
     -------
-    altair.LayerChart
+    Picture
+        ``table``: ``round``, ``joined``, ``accounts`` (so far), ``precision_estimate`` (the least of the round). Order:
+        round, from 0, the seeds.
 
     Examples
     --------
     >>> frame = pl.DataFrame({"round": [0, 1, 2], "included": [True] * 3, "precision_estimate": [None, .99, .97]})
-    >>> type(draw_expansion(frame)).__name__
-    'LayerChart'
+    >>> drawn = draw_expansion(frame)
+    >>> drawn.note, drawn.table.rows()
+    ('1 seed, 2 accounts joined in 2 rounds', [(0, 1, 1, None), (1, 1, 2, 0.99), (2, 1, 3, 0.97)])
     """
     import altair as alt
 
@@ -87,12 +85,20 @@ def draw_expansion(expansion: pl.DataFrame) -> alt.LayerChart:
             )
         )
     )
-    drawn: alt.LayerChart = style(
-        alt.layer(alt.layer(bars, counts), line)
-        .resolve_scale(y="independent")
-        .properties(width="container", height=210)
-    )
-    return drawn
+    note = _say_growth(rounds, expansion.filter(~pl.col("included")).height)
+    chart = alt.layer(alt.layer(bars, counts), line).resolve_scale(y="independent")
+    chart = chart.properties(width="container", height=210, title=title("How the set grew", note))
+    table = rounds.select("round", "joined", "accounts", pl.col("precision").alias("precision_estimate"))
+    return Picture(style(chart), table, note)
+
+
+def _say_growth(rounds: pl.DataFrame, left_out: int) -> str:
+    """How many there were, how many joined, and how many did not."""
+    later = rounds.filter(pl.col("round") > 0)
+    found = int(later["joined"].sum())
+    said = [count_of(int(rounds["joined"].sum()) - found, "seed"), f"{count_of(found, 'account')} joined"]
+    grown = ", ".join(said) + (f" in {count_of(later.height, 'round')}" if found else "")
+    return grown + (f"; {count_of(left_out, 'account')} considered and left out" if left_out else "")
 
 
 def draw_arrivals(first_seen: pl.DataFrame) -> Picture:
@@ -164,7 +170,7 @@ def draw_arrivals(first_seen: pl.DataFrame) -> Picture:
     return Picture(style(chart), table, note)
 
 
-def draw_lift(lift: pl.DataFrame, names: Names | None = None, limit: int = 15) -> alt.LayerChart:
+def draw_lift(lift: pl.DataFrame, names: Names | None = None, limit: int = 15) -> Picture:
     """Draw how much more common values are in the set than among controls, with the 95 % interval of the set's share.
 
     Parameters
@@ -178,14 +184,17 @@ def draw_lift(lift: pl.DataFrame, names: Names | None = None, limit: int = 15) -
 
     Returns
     -------
-    altair.LayerChart
+    Picture
+        ``table``: ``value`` (as it is called), ``in_set``, ``share``, ``low``, ``high`` (95 % interval of the share),
+        ``in_controls``, ``control_share``, ``lift``. Order: as given.
 
     Examples
     --------
     >>> frame = pl.DataFrame({"kind": ["ip"], "value": ["x"], "in_set": [2], "share": [.5], "low": [.2], "high": [.8],
     ...                       "in_controls": [0], "control_share": [0.0], "lift": [9.0], "lift_low": [4.0]})
-    >>> type(draw_lift(frame)).__name__
-    'LayerChart'
+    >>> drawn = draw_lift(frame)
+    >>> drawn.note, drawn.table.select("value", "in_set", "lift").rows()
+    ('1 value', [('IP address x', 2, 9.0)])
     """
     import altair as alt
 
@@ -238,7 +247,12 @@ def draw_lift(lift: pl.DataFrame, names: Names | None = None, limit: int = 15) -
             tooltip=tips,
         )
     )
-    drawn: alt.LayerChart = style(
-        alt.layer(spans, points).properties(width="container", height=20 * max(1, rows.height))
+    word = "the first " if best.height < lift.height else ""
+    note = f"{word}{part_of(best.height, lift.height, 'value')}"
+    chart = alt.layer(spans, points).properties(
+        width="container", height=20 * max(1, rows.height), title=title("What sets them apart", note)
     )
-    return drawn
+    table = rows.select(
+        pl.col("label").alias("value"), "in_set", "share", "low", "high", "in_controls", "control_share", "lift"
+    )
+    return Picture(style(chart), table, note)

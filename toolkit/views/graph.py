@@ -13,11 +13,10 @@ import polars as pl
 
 from toolkit.errors import visible
 from toolkit.views.names import Names
-from toolkit.views.theme import PALETTE, style
+from toolkit.views.theme import PALETTE, Picture, style, title
 from toolkit.views.words import count_of, say_kind, short_names
 
 if TYPE_CHECKING:
-    import altair as alt
     import networkx as nx
 
 __all__ = ["draw_graph", "say_edge"]
@@ -48,7 +47,7 @@ def draw_graph(
     roles: Mapping[str, str] | None = None,
     names: Names | None = None,
     labels: int = 16,
-) -> alt.LayerChart:
+) -> Picture:
     """Draw a typed network.
 
     Parameters
@@ -66,8 +65,10 @@ def draw_graph(
 
     Returns
     -------
-    altair.LayerChart
-        Pans by dragging, zooms with Ctrl and the wheel; the legend filters.
+    Picture
+        Pans by dragging, zooms with Ctrl and the wheel; the legend filters. ``table``: ``name``, ``group`` (the role of
+        an account, or the kind of a value), ``degree``, ``labelled``, ``x``, ``y``. Order: values, then accounts; the
+        most edges first, then by name.
 
     Examples
     --------
@@ -75,8 +76,9 @@ def draw_graph(
     >>> g = nx.Graph()
     >>> g.add_node("account:a", type="account", label="a"); g.add_node("ip:x", type="ip", label="x")
     >>> g.add_edge("account:a", "ip:x", n=2)
-    >>> type(draw_graph(g, {"account:a": (0, 0), "ip:x": (1, 1)})).__name__
-    'LayerChart'
+    >>> drawn = draw_graph(g, {"account:a": (0, 0), "ip:x": (1, 1)})
+    >>> drawn.note, drawn.table.select("name", "group", "degree").rows()
+    ('1 account, 1 value, 1 edge', [('IP address x', 'IP address', 1), ('a', 'member', 1)])
     """
     import altair as alt
 
@@ -134,8 +136,13 @@ def draw_graph(
         .encode(x=alt.X("lx:Q"), y=alt.Y("ly:Q"), text="shown:N")
     )
     written = alt.Chart(texts).mark_text(fontSize=11, color="#223").encode(x="lx:Q", y="ly:Q", text="shown:N")
-    drawn: alt.LayerChart = style(alt.layer(lines, points, halo, written).properties(width="container", height=_HIGH))
-    return drawn
+    accounts = int(table["account"].sum())
+    said = ((accounts, "account"), (table.height - accounts, "value"), (edges.height, "edge"))
+    note = ", ".join(count_of(number, word) for number, word in said if number)
+    chart = alt.layer(lines, points, halo, written)
+    chart = chart.properties(width="container", height=_HIGH, title=title("Who shares what", note))
+    plain = table.select("name", "group", "degree", (pl.col("shown") != "").alias("labelled"), "x", "y")
+    return Picture(style(chart), plain, note)
 
 
 _NODE: Final = {
@@ -157,6 +164,7 @@ def _nodes(
     names: Names,
 ) -> dict[str, dict[str, Any]]:
     short = short_names((about["label"] for _, about in graph.nodes(data=True) if about["type"] == "account"), 14)
+    said = short_names((say_kind(str(about["type"])) for _, about in graph.nodes(data=True)), 30)
     found: dict[str, dict[str, Any]] = {}
     for node, about in graph.nodes(data=True):
         account = about["type"] == "account"
@@ -169,7 +177,7 @@ def _nodes(
             "name": name,
             "label": short[raw] if account else names.full(kind, raw, 16),
             "account": account,
-            "group": roles.get(raw, "member") if account else say_kind(kind),
+            "group": roles.get(raw, "member") if account else said[say_kind(kind)],
             "degree": degree,
             "ties": count_of(degree, "value") if account else count_of(degree, "account"),
         }

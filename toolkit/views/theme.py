@@ -6,6 +6,7 @@ place or order. Times are drawn in UTC: a chart that left the zone to the browse
 
 from __future__ import annotations
 
+import json
 import textwrap
 from dataclasses import dataclass
 from typing import Any, Final
@@ -58,6 +59,10 @@ class Picture:
         """Return the Vega-Lite specification."""
         spec: dict[str, Any] = self.chart.to_dict()
         return spec
+
+    def to_json(self) -> str:
+        """Return the Vega-Lite specification as text."""
+        return json.dumps(self.to_dict())
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         return show_chart(self, self.note)._repr_mimebundle_(include, exclude)

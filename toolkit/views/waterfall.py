@@ -7,22 +7,19 @@ another said already, is drawn pale beside it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
 from toolkit.errors import visible
 from toolkit.views.names import Names
-from toolkit.views.theme import PALETTE, style
-from toolkit.views.words import count_of, say_family, told_apart
-
-if TYPE_CHECKING:
-    import altair as alt
+from toolkit.views.theme import PALETTE, Picture, style, title
+from toolkit.views.words import count_of, part_of, say_family, told_apart
 
 __all__ = ["draw_waterfall", "draw_why"]
 
 
-def draw_waterfall(steps: pl.DataFrame, names: Names | None = None) -> alt.LayerChart:
+def draw_waterfall(steps: pl.DataFrame, names: Names | None = None) -> Picture:
     """Draw what spoke for one link, step by step, and the probability that it comes to.
 
     A value that depends on a stronger one (two addresses, a card and its issuer) is counted in part: the solid bar is
@@ -38,14 +35,18 @@ def draw_waterfall(steps: pl.DataFrame, names: Names | None = None) -> alt.Layer
 
     Returns
     -------
-    altair.LayerChart
+    Picture
+        ``table``: ``step`` (as it is called), ``start_bits``, ``end_bits``, ``alone_bits`` (where the bar would end if
+        nothing else had said it), ``speaks`` ("for", "against" or "sum"), ``held_by``, ``weighed_as``, ``family``.
+        Order: as given, the sum last.
 
     Examples
     --------
     >>> frame = pl.DataFrame({"step": ["prior", "value"], "kind": [None, "ip"], "value": [None, "192.0.2.1"],
     ...                       "bits": [-13.0, 9.0], "total": [-13.0, -4.0]})
-    >>> [row["label"] for row in draw_waterfall(frame).to_dict()["datasets"].popitem()[1]]
-    ['before any evidence', 'IP address 192.0.2.1', 'sum: 5.9 % likely']
+    >>> drawn = draw_waterfall(frame)
+    >>> drawn.note, drawn.table["step"].to_list()
+    ('1 value', ['before any evidence', 'IP address 192.0.2.1', 'sum: 5.9 % likely'])
     """
     import altair as alt
 
@@ -59,12 +60,12 @@ def draw_waterfall(steps: pl.DataFrame, names: Names | None = None) -> alt.Layer
         alt.Tooltip("family:N", title="speaks for"),
     ]
     base = alt.Chart(rungs).encode(y=alt.Y("label:N", sort=None, title=None), tooltip=tips)
-    title = ["bits: each one doubles the odds that one person runs both"]
-    title += ["pale: what a value would give alone, were it not for a stronger one"] if pale.height else []
+    axis_title = ["bits: each one doubles the odds that one person runs both"]
+    axis_title += ["pale: what a value would give alone, were it not for a stronger one"] if pale.height else []
     bars = base.mark_bar(height=13).encode(
         x=alt.X(
             "start:Q",
-            title=title,
+            title=axis_title,
             scale=alt.Scale(domain=_room(rungs), nice=False),
             axis=alt.Axis(tickCount=8, labelFlush=False),
         ),
@@ -83,8 +84,17 @@ def draw_waterfall(steps: pl.DataFrame, names: Names | None = None) -> alt.Layer
     )
     texts = base.mark_text(align="left", dx=5, fontSize=11, color="#444").encode(x="right:Q", text="said:N")
     layers = [bars, alone, texts] if pale.height else [bars, texts]
-    drawn: alt.LayerChart = style(alt.layer(*layers).properties(width="container", height=21 * max(1, rungs.height)))
-    return drawn
+    values = steps.filter(pl.col("step") == "value").height
+    note = count_of(values, "value") + (f", {pale.height} of them counted in part" if pale.height else "")
+    chart = alt.layer(*layers).properties(
+        width="container", height=21 * max(1, rungs.height), title=title("What ties the two", note)
+    )
+    table = rungs.select(
+        pl.col("label").alias("step"), pl.col("start").alias("start_bits"), pl.col("end").alias("end_bits"),
+        pl.col("whole").alias("alone_bits"), "speaks", pl.col("held").alias("held_by"),
+        pl.col("chance").alias("weighed_as"), "family",
+    )  # fmt: skip
+    return Picture(style(chart), table, note)
 
 
 def _room(rungs: pl.DataFrame) -> list[float]:
@@ -148,7 +158,7 @@ def _percent(share: float) -> str:
     return "under 0.1 %" if share < 0.0005 else f"{100 * share:.1f} %"
 
 
-def draw_why(evidence: pl.DataFrame, names: Names | None = None, limit: int = 12) -> alt.LayerChart:
+def draw_why(evidence: pl.DataFrame, names: Names | None = None, limit: int = 12) -> Picture:
     """Draw what ties one account to the others: its strongest values, with their bits and who else holds them.
 
     Parameters
@@ -163,14 +173,17 @@ def draw_why(evidence: pl.DataFrame, names: Names | None = None, limit: int = 12
 
     Returns
     -------
-    altair.LayerChart
+    Picture
+        ``table``: ``value`` (as it is called), ``bits``, ``held_by``, ``weighed_as``. Order: bits
+        descending, kind, value.
 
     Examples
     --------
     >>> frame = pl.DataFrame({"kind": ["card", "ip"], "value": ["k1", "192.0.2.1"], "bits": [12.5, 3.0],
     ...                       "holders": [4, 60]})
-    >>> [row["said"] for row in draw_why(frame).to_dict()["datasets"].popitem()[1]]
-    ['12.5 bits, 4 accounts', '3.0 bits, 60 accounts']
+    >>> drawn = draw_why(frame, limit=1)
+    >>> drawn.note, drawn.table.rows()
+    ('the strongest 1 of 2 values', [('card k1', 12.5, '4 accounts', '')])
     """
     import altair as alt
 
@@ -203,10 +216,13 @@ def draw_why(evidence: pl.DataFrame, names: Names | None = None, limit: int = 12
             alt.Tooltip("chance:N", title="weighed as"),
         ],
     )
-    drawn: alt.LayerChart = style(
-        alt.layer(
-            base.mark_bar(height=13, color=PALETTE["blue"]),
-            base.mark_text(align="left", dx=5, fontSize=11, color="#444").encode(text="said:N"),
-        ).properties(width="container", height=21 * max(1, table.height))
+    word = "the strongest " if table.height < evidence.height else ""
+    note = f"{word}{part_of(table.height, evidence.height, 'value')}"
+    chart = alt.layer(
+        base.mark_bar(height=13, color=PALETTE["blue"]),
+        base.mark_text(align="left", dx=5, fontSize=11, color="#444").encode(text="said:N"),
+    ).properties(width="container", height=21 * max(1, table.height), title=title("What ties it to the others", note))
+    plain = table.select(
+        pl.col("label").alias("value"), "bits", pl.col("held").alias("held_by"), pl.col("chance").alias("weighed_as")
     )
-    return drawn
+    return Picture(style(chart), plain, note)
