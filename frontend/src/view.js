@@ -134,6 +134,7 @@ class View {
     };
     this.lasso = button("Lasso", "Draw around nodes to select them (l); or drag with Shift for a box", (made) => this.draw(made.getAttribute("aria-pressed") !== "true"));
     this.lasso.setAttribute("aria-pressed", "false");
+    if (this.options.code) button("Code", "Code that gives the rows of what is selected; copies it", () => this.tellCode());
     this.legend = make("div", { className: "tk-legend" });
     this.legend.setAttribute("aria-label", "Kinds; press to hide or show one");
     data.kinds.forEach((kind, k) => {
@@ -373,6 +374,18 @@ class View {
       make("h4", { textContent: `${nodes.name[edges.a[e]]} – ${nodes.name[edges.b[e]]}` }),
       make("p", { textContent: edges.why[e] }),
     );
+  }
+
+  async tellCode() {
+    const code = make("pre", { textContent: this.options.code() }), said = make("p");
+    this.side.replaceChildren(make("h4", { textContent: "Code" }), said, code);
+    try {
+      await navigator.clipboard.writeText(code.textContent);
+      said.textContent = "Copied.";
+    } catch {
+      getSelection().selectAllChildren(code); // a page that is not served safely has no clipboard
+      said.textContent = "Press Ctrl+C to copy.";
+    }
   }
 
   fit(places = null) {

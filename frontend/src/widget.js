@@ -17,6 +17,7 @@ function render({ model, el }) {
         changed.forEach((name) => model.set(name, state[name]));
         if (changed.length) model.save_changes();
       },
+      code: () => model.get("code"),
       onOpen(key) {
         model.send({ open: key });
       },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -92,11 +93,14 @@ def test_evidence_is_explained_away_with_its_reason() -> None:
     """The link is weighed again without it, its prior stays, and the code gives the same rows."""
     links = link_accounts(find_observations(pl.DataFrame(LINKED)))
     inspector = LinkInspector(links)
-    controls, table, _ = inspector.view.children
+    controls, table, picture, _ = inspector.view.children
+    assert picture.layout.display == "none"
     why, open_, explain, back = controls.children
     table.selected = [0]
     open_.click()
     assert inspector.rows["kind"].to_list() == ["card", "device"]
+    assert picture.layout.display == ""
+    assert "card c" in json.dumps(picture.spec)
     table.selected = [1]
     explain.click()
     assert inspector.reasons == []

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from toolkit.model.tables import Expansion, Observations, conform
 from toolkit.settings import KINDS, Kind
 
-__all__ = ["select_for_picture"]
+if TYPE_CHECKING:
+    import networkx as nx
+
+__all__ = ["list_nodes", "select_for_picture"]
 
 
 def select_for_picture(
@@ -79,3 +83,33 @@ def select_for_picture(
     return conform(observations, Observations).join(
         edges, on=["account_id", "kind", "value"], how="semi", maintain_order="left"
     )
+
+
+def list_nodes(graph: nx.Graph[str], nodes: Iterable[str]) -> pl.DataFrame:
+    """List some nodes of a network.
+
+    Parameters
+    ----------
+    graph : networkx.Graph
+        As :func:`toolkit.build_graph` returns it.
+    nodes : iterable of str
+        Their keys ("account:a", "ip:x"); those that are not in the network are left out.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``type``, ``label``, ``degree`` (Int64: edges in the network). Order: type, label.
+
+    Examples
+    --------
+    >>> import networkx as nx
+    >>> g = nx.Graph()
+    >>> g.add_node("account:a", type="account", label="a"); g.add_node("ip:x", type="ip", label="x")
+    >>> g.add_edge("account:a", "ip:x")
+    >>> list_nodes(g, ["ip:x", "account:a", "account:zz"]).rows()
+    [('account', 'a', 1), ('ip', 'x', 1)]
+    """
+    here = [(graph.nodes[node], graph.degree[node]) for node in set(nodes) if node in graph]
+    rows = [(str(about["type"]), str(about["label"]), int(degree)) for about, degree in here]
+    schema = {"type": pl.String, "label": pl.String, "degree": pl.Int64}
+    return pl.DataFrame(rows, schema=schema, orient="row").sort("type", "label")

@@ -103,19 +103,30 @@ class Lanes:
 
     def named_chart(self, rows: pl.DataFrame) -> Any:
         """A chart whose rows get the names of their lanes back."""
-        names = pl.DataFrame(
-            {
-                "l": range(len(self.names)),
-                "lane": [self.label[lane] for lane in self.names],
-                "account": list(self.names),
-            }
-        )
-        return alt.Chart(rows).transform_lookup(lookup="l", from_=alt.LookupData(data=names, key="l", fields=["lane"]))
+        said = alt.LookupData(data=self._called(), key="l", fields=["lane"])
+        return alt.Chart(rows).transform_lookup(lookup="l", from_=said)
+
+    def ground(self) -> Any:
+        """What cannot be seen behind each lane, so that a click beside a thin bar picks the lane too."""
+        return alt.Chart(self._called()).mark_rect(opacity=0).encode(x=alt.value(0), x2=alt.value("width"), y=self.y())
+
+    def _called(self) -> pl.DataFrame:
+        label = [self.label[lane] for lane in self.names]
+        return pl.DataFrame({"l": range(len(self.names)), "lane": label, "account": list(self.names)})
 
 
-def pick_lanes() -> Any:
-    """A click on a lane picks it, Shift adds another, a double click lets go; a page may pick lanes too."""
-    return alt.selection_point(name="picked", fields=["l"], on="click", clear="dblclick")
+def pick_lanes(*, live: bool = False) -> tuple[list[Any], Any]:
+    """A click on a lane picks it, Shift adds another, a double click lets go: the parameters, and what is picked.
+
+    A saved page picks lanes through the selection's own store. In a live notebook Python answers each click with the
+    numbers of the lanes that are picked everywhere (``told``; null: nothing was said yet), and those count.
+    """
+    picked = alt.selection_point(name="picked", fields=["l"], on="click", clear="dblclick")
+    if not live:
+        return [picked], picked
+    clicked = "!length(data('picked_store')) || vlSelectionTest('picked_store', datum)"
+    said = "!length(told) || indexof(told, datum.l) >= 0"
+    return [picked, alt.param(name="told", value=None)], f"isArray(told) ? {said} : {clicked}"
 
 
 def drawable(events: pl.DataFrame, by: str, *, focus: bool = True) -> tuple[pl.DataFrame, list[str]]:
@@ -131,7 +142,7 @@ def drawable(events: pl.DataFrame, by: str, *, focus: bool = True) -> tuple[pl.D
 
 
 def draw_cells(bins: Bins, lanes: Lanes, brush: Any, pick: Any) -> list[Any]:
-    """Activity as bars, and the rare events as marks where the first of them was."""
+    """Activity as bars, and the rare events as marks where the first of them was; lanes not picked fade."""
     cells = lanes.code(bins.cells)
     whats = cells.select("what").unique().sort("what").with_row_index("w").with_columns(pl.col("w").cast(pl.Int64))
     coded = cells.join(whats, on="what", maintain_order="left").drop("what")
@@ -177,7 +188,6 @@ def draw_cells(bins: Bins, lanes: Lanes, brush: Any, pick: Any) -> list[Any]:
                 tooltip=[at, *tips],
             )
         )
-    layers[0] = layers[0].add_params(pick)
     return layers
 
 

@@ -53,6 +53,7 @@ def draw_swimlanes(
     phases: pl.DataFrame | None = None,
     notes: pl.DataFrame | None = None,
     overview: bool = False,
+    live: bool = False,
 ) -> Picture:
     """Draw accounts as lanes: activity in bins, the rare events a reader looks for as marks on it.
 
@@ -76,6 +77,8 @@ def draw_swimlanes(
         From :func:`toolkit.timeline.story.find_key_events`: rules with the numbers that the story gives them.
     overview : bool
         Put all activity above; what is brushed there is what the lanes show, in a saved page too.
+    live : bool
+        For a running notebook: which lanes stand out is what Python says (parameter ``told``), once it has said so.
 
     Returns
     -------
@@ -114,8 +117,9 @@ def draw_swimlanes(
     drawn = Lanes.of(chosen, seeds)
     brush = alt.selection_interval(encodings=["x"], name="brush") if overview else None
     rules, numbers = draw_notes(notes, span, brush)
-    pick = pick_lanes()
-    layers = [*draw_phases(lives, drawn, brush, pick), *draw_cells(bins, drawn, brush, pick), *rules]
+    params, pick = pick_lanes(live=live)
+    ground = drawn.ground().add_params(*params)
+    layers = [ground, *draw_phases(lives, drawn, brush, pick), *draw_cells(bins, drawn, brush, pick), *rules]
     note = "; ".join([f"{said}, in bins of {bins.said}", *lost])
     table = _plain_table(bins, chosen)
     if brush is None:

@@ -10,8 +10,11 @@ import anywidget
 import traitlets
 
 from toolkit.errors import UnknownNameError
+from toolkit.graph.select import list_nodes
 from toolkit.views.names import Names
 from toolkit.views.network import NetworkPicture, draw_network
+from toolkit.widgets.again import take_over
+from toolkit.widgets.trail import Name, Step, Trail
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -29,11 +32,19 @@ class GraphView(anywidget.AnyWidget):
         As :func:`toolkit.build_graph` returns it.
     roles, hubs, names, most_nodes, seed
         As for :func:`toolkit.views.network.draw_network`.
+    name : str
+        What the network is called in the code.
 
     Attributes
     ----------
     selection, hidden, pinned : list of str
         Keys of nodes ("account:a"); each can be set from Python, and follows what a reader does.
+    accounts : list of str
+        Ids of the selected accounts, sorted. Set from outside, those of them that are in the network are selected.
+    rows : polars.DataFrame
+        The selected nodes: ``type``, ``label``, ``degree``.
+    code : str
+        A cell that gives the same rows.
     picture : NetworkPicture
         What is drawn, as a table and in words.
 
@@ -62,6 +73,8 @@ class GraphView(anywidget.AnyWidget):
     selection = traitlets.List(traitlets.Unicode()).tag(sync=True)
     hidden = traitlets.List(traitlets.Unicode()).tag(sync=True)
     pinned = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    accounts = traitlets.List(traitlets.Unicode())
+    code = traitlets.Unicode().tag(sync=True)
 
     def __init__(
         self,
@@ -72,9 +85,10 @@ class GraphView(anywidget.AnyWidget):
         names: Names | None = None,
         most_nodes: int = 2_000,
         seed: int = 0,
+        name: str = "graph",
     ) -> None:
         super().__init__()
-        self._graph = graph
+        self._graph, self._name, self._leading = graph, name, False
         self._asked = {
             "roles": dict(roles or {}),
             "hubs": list(hubs),
@@ -84,16 +98,39 @@ class GraphView(anywidget.AnyWidget):
         }
         self._opened: list[str] = []
         self._draw()
+        self._lead(None)
         self.on_msg(lambda _, content, __: self.open_cluster(str(content["open"])) if "open" in content else None)
+        take_over(self)
 
     def _draw(self) -> None:
         self.picture: NetworkPicture = draw_network(self._graph, opened=self._opened, **self._asked)  # type: ignore[arg-type]  # kept as they were given
         self.data = self.picture.data
 
+    @traitlets.observe("selection")
+    def _lead(self, _: object) -> None:
+        trail = Trail((self._name,))
+        trail.add(Step("toolkit.graph.select.list_nodes", {"graph": Name(self._name), "nodes": self._in_network()}))
+        self.code = trail.code
+        if not self._leading:
+            self._leading = True
+            self.accounts = sorted(key.removeprefix("account:") for key in self.selection if key.startswith("account:"))
+            self._leading = False
+
+    @traitlets.observe("accounts")
+    def _follow(self, _: object) -> None:
+        if not self._leading:
+            self._leading = True
+            self.selection = [key for key in (f"account:{account}" for account in self.accounts) if key in self._graph]
+            self._leading = False
+
+    def _in_network(self) -> list[str]:
+        """What is selected, without folded clusters and without values that a reader sees as numbers."""
+        return sorted(key for key in self.selection if key in self._graph)
+
     @property
-    def accounts(self) -> list[str]:
-        """Ids of the selected accounts, sorted."""
-        return sorted(key.removeprefix("account:") for key in self.selection if key.startswith("account:"))
+    def rows(self) -> pl.DataFrame:
+        """The selected nodes."""
+        return list_nodes(self._graph, self._in_network())
 
     @property
     def table(self) -> pl.DataFrame:
@@ -147,6 +184,14 @@ class GraphView(anywidget.AnyWidget):
         if cluster in self.data["nodes"]["key"] and cluster not in self._opened:
             self._opened.append(cluster)
             self._draw()
+
+    def resume(self, earlier: GraphView) -> None:
+        """Select, hide, pin and open what was selected, hidden, pinned and open, where it is still in the picture."""
+        for cluster in earlier._opened:
+            self.open_cluster(cluster)
+        there = set(self.data["nodes"]["key"])
+        for name in ("hidden", "pinned", "selection"):
+            setattr(self, name, [key for key in getattr(earlier, name) if key in there])
 
     def _repr_mimebundle_(self, **more: Any) -> Any:
         """Give the widget, and the still picture for whoever opens the notebook without its kernel."""

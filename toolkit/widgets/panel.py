@@ -7,15 +7,21 @@ from typing import Any
 
 import ipywidgets as widgets
 import polars as pl
+import traitlets
 
+from toolkit.views.blocks import show_table
+from toolkit.widgets.again import close_whole
+from toolkit.widgets.code_box import CodeBox
 from toolkit.widgets.rows import Rows
 from toolkit.widgets.trail import Step, Trail
 
 __all__ = ["Panel"]
 
 
-class Panel:
+class Panel(traitlets.HasTraits):
     """The base of panels: it keeps the rows, the trail and the screen.
+
+    A panel goes on where it stopped when its cell is run again: see :mod:`toolkit.widgets.again`.
 
     Attributes
     ----------
@@ -28,6 +34,7 @@ class Panel:
     """
 
     def __init__(self, *given: str) -> None:
+        super().__init__()
         self.trail = Trail(given)
         self.rows = pl.DataFrame()
         self._view: widgets.VBox | None = None
@@ -42,14 +49,23 @@ class Panel:
         """The panel as a widget; one for all cells that show it."""
         if self._view is None:
             self._table = Rows(self.rows)
-            self._said = widgets.Textarea(layout=widgets.Layout(width="100%", height="6em"), disabled=True)
-            code = widgets.Accordion(children=[self._said], titles=("Code",), selected_index=None)
-            self._view = widgets.VBox([*self._controls(), self._table, code])
+            self._said = CodeBox()
+            self._view = widgets.VBox([*self._controls(), self._table, *self._below(), self._said])
             self._refresh()
         return self._view
 
+    def close(self) -> None:
+        """Take the panel off the screen; rows and trail stay."""
+        if self._view is not None:
+            close_whole(self._view)
+            self._view = None
+
     def _controls(self) -> list[widgets.Widget]:
         """What stands above the table."""
+        return []
+
+    def _below(self) -> list[widgets.Widget]:
+        """What stands below it."""
         return []
 
     def _take(self, rows: pl.DataFrame, *steps: Step) -> None:
@@ -62,12 +78,12 @@ class Panel:
     def _refresh(self) -> None:
         if self._view is not None:
             self._table.show(self.rows)
-            self._said.value = self.code
+            self._said.code = self.code
 
     @staticmethod
-    def _buttons(acts: Mapping[str, tuple[str, Callable[[], object]]]) -> widgets.HBox:
-        """A row of buttons: the word on each, what it says on hover, what it does."""
-        made = []
+    def _buttons(acts: Mapping[str, tuple[str, Callable[[], object]]], *first: widgets.Widget) -> widgets.HBox:
+        """A row of buttons: the word on each, what it says on hover, what it does; ``first`` stands before them."""
+        made = [*first]
         for text, (hint, act) in acts.items():
             button = widgets.Button(description=text, tooltip=hint)
             button.on_click(lambda _, act=act: act())
@@ -78,5 +94,5 @@ class Panel:
         """Give the widget, and the rows for whoever opens the notebook without its kernel."""
         bundle = self.view._repr_mimebundle_(**more)
         data, meta = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
-        still, _ = Rows(self.rows)._repr_mimebundle_(**more)
-        return {**data, "text/html": still["text/html"], "text/plain": still["text/plain"]}, meta
+        still = show_table(self.rows, columns={name: name.replace("_", " ") for name in self.rows.columns})
+        return {**data, "text/html": still.as_html(), "text/plain": still.as_text()}, meta

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import ipywidgets as widgets
 import polars as pl
+import traitlets
 
 from toolkit.errors import InputError, UnknownNameError, visible
-from toolkit.linking.explain import set_aside
+from toolkit.linking.explain import explain_link, set_aside
 from toolkit.linking.pivot import find_holders
 from toolkit.linking.review import VERDICTS, compare_accounts, list_evidence, record_verdicts
 from toolkit.timeline.arrival import as_of
 from toolkit.timeline.build import build_timeline
 from toolkit.views.timeline import draw_swimlanes
+from toolkit.views.waterfall import draw_waterfall
+from toolkit.widgets.again import take_over
 from toolkit.widgets.panel import Panel
 from toolkit.widgets.trail import Name, Step
 
 __all__ = ["AsOf", "ClusterReview", "CompareAccounts", "HubExplorer", "LinkInspector", "TimelineBrush"]
 
+_QUIET: Final = {"actions": False}
+"""No menu beside a chart: one of its entries hands what is drawn to a site."""
+
 
 class TimelineBrush(Panel):
-    """Drag over the activity; the events of that time are the rows.
+    """Drag over the activity, click on lanes: the events of that time and of those accounts are the rows.
 
     Parameters
     ----------
@@ -38,44 +44,78 @@ class TimelineBrush(Panel):
     ----------
     rows : polars.DataFrame
         The events of the window, in their total order.
+    accounts : list of str
+        Whose events; none: everybody's. Follows clicks on lanes (Shift adds one, a double click lets go); can be set.
 
     Examples
     --------
     >>> from datetime import timedelta
     >>> at = [datetime(2026, 1, 5, h, tzinfo=UTC) for h in (1, 2, 3)]
-    >>> rows = {"event_at": at, "account_id": "a", "event": "chat", "source": "app", "event_id": list("123")}
+    >>> rows = {"event_at": at, "account_id": list("aba"), "event": "chat", "source": "app", "event_id": list("123")}
     >>> rows |= {"seq": [1, 2, 3], "precision": "s", "flags": 0, "raw_ref": "", "ingested_at": None, "value": None}
     >>> brush = TimelineBrush(pl.DataFrame(rows, schema_overrides={"ingested_at": pl.Datetime("us", "UTC")}))
-    >>> brush.choose(at[1], at[2])
+    >>> brush.choose(at[1], None)
     >>> brush.rows["event_id"].to_list()
-    ['2']
+    ['2', '3']
+    >>> brush.accounts = ["a"]
+    >>> brush.rows["event_id"].to_list()
+    ['3']
     """
+
+    accounts = traitlets.List(traitlets.Unicode())
 
     def __init__(self, events: pl.DataFrame, lanes: Sequence[str] | None = None, *, name: str = "events") -> None:
         super().__init__(name)
         self._events, self._lanes, self._name = events, lanes, name
         self.choose(None, None)
+        take_over(self)
 
     def choose(self, start: datetime | None, end: datetime | None) -> None:
         """Choose a window of time: from ``start`` up to, and without, ``end``; None is the edge of the data."""
-        given = {"start": start, "end": end}
-        asked = {key: value.astimezone(UTC) for key, value in given.items() if value is not None}
+        self._span = (start, end)
+        self._show()
+
+    def _show(self) -> None:
+        self.trail.steps.clear()
+        given = dict(zip(("start", "end"), self._span, strict=True))
+        asked: dict[str, Any] = {key: value.astimezone(UTC) for key, value in given.items() if value is not None}
+        asked |= {"accounts": self.accounts} if self.accounts else {}
         step = Step("toolkit.timeline.build.build_timeline", {"__args__": Name(self._name), "dedup": "none", **asked})
-        self._take(build_timeline(self._events, dedup="none", **asked), step)  # type: ignore[arg-type]  # times alone
+        self._take(build_timeline(self._events, dedup="none", **asked), step)
+
+    @traitlets.observe("accounts")
+    def _follow(self, _: object) -> None:
+        self._show()
+        if self._view is not None:
+            # Nobody of those picked has a lane here: then no lane stands out, not all of them.
+            told = [self._lane[account] for account in self.accounts if account in self._lane]
+            self._chart.params.set_trait("told", told or ([-1] if self.accounts else []))
+
+    def resume(self, earlier: TimelineBrush) -> None:
+        """Go on with the window and the accounts of an earlier panel."""
+        self.choose(*earlier._span)
+        self.accounts = earlier.accounts
 
     def _controls(self) -> list[widgets.Widget]:
         import altair as alt
 
         alt.JupyterChart.enable_offline()
-        drawn = draw_swimlanes(self._events, self._lanes, overview=True)
-        self._chart = alt.JupyterChart(drawn.chart)
+        drawn = draw_swimlanes(self._events, self._lanes, overview=True, live=True)
+        names = drawn.table["lane"].unique(maintain_order=True).to_list() if self._lanes is None else self._lanes
+        self._lane = {account: i for i, account in enumerate(names)}
+        self._chart = alt.JupyterChart(drawn.chart, embed_options=_QUIET)
         self._chart.selections.observe(self._brushed, ["brush"])
+        self._chart.selections.observe(self._clicked, ["picked"])
         return [self._chart]
 
     def _brushed(self, change: Any) -> None:
         span = dict(change.new.value or {}).get("at")
         edges = [datetime.fromtimestamp(ms / 1_000, UTC) for ms in span] if span else [None, None]
         self.choose(*edges)
+
+    def _clicked(self, change: Any) -> None:
+        lanes = {point.get("l") for point in change.new.value or ()}
+        self.accounts = sorted(account for account, lane in self._lane.items() if lane in lanes)
 
 
 class HubExplorer(Panel):
@@ -94,18 +134,26 @@ class HubExplorer(Panel):
     def __init__(self, hubs: pl.DataFrame, observations: pl.DataFrame, *, name: str = "observations") -> None:
         super().__init__("hubs", name)
         self._hubs, self._observations, self._name = hubs, observations, name
+        self._open: list[tuple[str, str]] = []
         self.back()
+        take_over(self)
 
     def open(self, values: Sequence[tuple[str, str]]) -> None:
         """Show who holds values."""
-        asked = sorted(set(values))
+        self._open = asked = sorted(set(values))
         step = Step("toolkit.linking.pivot.find_holders", {"observations": Name(self._name), "values": asked})
         self._take(find_holders(self._observations, asked), step)
 
     def back(self) -> None:
         """Show the shared values again."""
+        self._open = []
         self.trail.steps.clear()
         self._take(self._hubs, Step("copy.copy", {"__args__": Name("hubs")}))
+
+    def resume(self, earlier: HubExplorer) -> None:
+        """Open what was open, if it is among the shared values here."""
+        if earlier._open and set(earlier._open) <= set(self._hubs.select("kind", "value").rows()):
+            self.open(earlier._open)
 
     def _controls(self) -> list[widgets.Widget]:
         return [
@@ -133,14 +181,22 @@ class CompareAccounts(Panel):
     def __init__(self, observations: pl.DataFrame, accounts: Sequence[str], *, name: str = "observations") -> None:
         super().__init__(name)
         self._observations, self._name = observations, name
+        self._first = list(accounts)
         self.compare(accounts)
+        take_over(self)
 
     def compare(self, accounts: Sequence[str]) -> None:
         """Compare other accounts."""
+        self._now = list(accounts)
         given = {"observations": Name(self._name), "accounts": list(accounts)}
         self._take(
             compare_accounts(self._observations, accounts), Step("toolkit.linking.review.compare_accounts", given)
         )
+
+    def resume(self, earlier: CompareAccounts) -> None:
+        """Compare whom the earlier one compared, if the cell still asks for the same."""
+        if earlier._first == self._first and earlier._now != self._now:
+            self.compare(earlier._now)
 
 
 class ClusterReview(Panel):
@@ -173,6 +229,7 @@ class ClusterReview(Panel):
         self._clusters, self._reviewer, self._name = clusters, reviewer, name
         self.verdicts: list[Mapping[str, str]] = []
         self._show()
+        take_over(self)
 
     def judge(self, clusters: Sequence[str], verdict: str, note: str = "") -> None:
         """Say what some clusters are.
@@ -189,6 +246,12 @@ class ClusterReview(Panel):
         self.verdicts += said
         self._show()
 
+    def resume(self, earlier: ClusterReview) -> None:
+        """Keep every verdict on a cluster that is still there."""
+        there = set(self._clusters["cluster_id"].to_list())
+        self.verdicts = [said for said in earlier.verdicts if said["cluster_id"] in there]
+        self._show()
+
     def _show(self) -> None:
         self.trail.steps.clear()
         given = {"clusters": Name(self._name), "verdicts": [dict(verdict) for verdict in self.verdicts]}
@@ -198,7 +261,7 @@ class ClusterReview(Panel):
     def _controls(self) -> list[widgets.Widget]:
         self._note = widgets.Text(placeholder="why", layout=widgets.Layout(width="40%"))
         acts = {word: (f"The chosen clusters are {word}", lambda word=word: self._on_judge(word)) for word in VERDICTS}
-        return [widgets.HBox([self._note, *self._buttons(acts).children])]
+        return [self._buttons(acts, self._note)]
 
     def _on_judge(self, verdict: str) -> None:
         chosen = self._table.chosen
@@ -250,6 +313,7 @@ class LinkInspector(Panel):
         self.reasons: list[dict[str, str]] = []
         self._pair: tuple[str, str] | None = None
         self.back()
+        take_over(self)
 
     def open(self, account_a: str, account_b: str) -> None:
         """Show what a link rests on.
@@ -285,6 +349,12 @@ class LinkInspector(Panel):
         self._pair = None
         self._show()
 
+    def resume(self, earlier: LinkInspector) -> None:
+        """Explain away what was explained away, and open what was open, if the links are the same."""
+        if self._given.equals(earlier._given, null_equal=True):
+            self.links, self.reasons, self._pair = earlier.links, [*earlier.reasons], earlier._pair
+            self._show()
+
     def _show(self) -> None:
         self.trail.steps.clear()
         given = {"links": Name(self._name), "reasons": [dict(said) for said in self.reasons]}
@@ -303,7 +373,25 @@ class LinkInspector(Panel):
             "Explain away": ("Weigh the link again without the chosen value", self._on_explain),
             "Back": ("All links", self.back),
         }
-        return [widgets.HBox([self._why, *self._buttons(acts).children])]
+        return [self._buttons(acts, self._why)]
+
+    def _below(self) -> list[widgets.Widget]:
+        import altair as alt
+
+        alt.JupyterChart.enable_offline()
+        self._chart = alt.JupyterChart(
+            alt.Chart().mark_point(), embed_options=_QUIET, layout=widgets.Layout(display="none")
+        )
+        return [self._chart]
+
+    def _refresh(self) -> None:
+        super()._refresh()
+        if self._view is None:
+            return
+        self._chart.layout.display = "none" if self._pair is None else ""
+        if self._pair is not None:
+            steps = explain_link(self.links, *self._pair).table
+            self._chart.chart = draw_waterfall(steps).chart.properties(width=520)
 
     def _on_open(self) -> None:
         if self._pair is None and self._table.chosen.height:
@@ -349,17 +437,25 @@ class AsOf(Panel):
         self._events, self._name = events, name
         self._times = [*sorted(arrived.dt.truncate("1h").unique().to_list()), arrived.max()]
         self.go(self._times[-1])
+        take_over(self)
 
     def go(self, at: datetime) -> None:
         """Go to a time (with a zone)."""
+        self._at = at
         self.trail.steps.clear()
         step = Step("toolkit.timeline.arrival.as_of", {"__args__": Name(self._name), "at": at.astimezone(UTC)})
         self._take(as_of(self._events, at), step)
 
+    def resume(self, earlier: AsOf) -> None:
+        """Go to the time the earlier one was at; if that was the newest one, stay at the newest."""
+        if earlier._at != earlier._times[-1]:
+            self.go(earlier._at)
+
     def _controls(self) -> list[widgets.Widget]:
         options = [(f"{time:%Y-%m-%d %H:%M} UTC", time) for time in self._times]
+        here = max((i for i, time in enumerate(self._times) if time <= self._at), default=0)
         slider = widgets.SelectionSlider(
-            options=options, index=len(options) - 1, description="as of", continuous_update=False,
+            options=options, index=here, description="as of", continuous_update=False,
             layout=widgets.Layout(width="70%"),
         )  # fmt: skip
         slider.observe(lambda change: self.go(change["new"]), "value")

@@ -12,6 +12,7 @@ from toolkit.errors import InputError, UnknownNameError, visible
 from toolkit.linking.pivot import find_holders, find_values
 from toolkit.model.tables import Observations, conform
 from toolkit.views.words import count_of
+from toolkit.widgets.again import take_over
 from toolkit.widgets.panel import Panel
 from toolkit.widgets.trail import Name, Step
 
@@ -76,6 +77,14 @@ class PivotPanel(Panel):
         self._states: list[tuple[str, tuple[Any, ...], tuple[tuple[str, str], ...]]] = []
         self._hidden: tuple[tuple[str, str], ...] = ()
         self.to_values(asked)
+        take_over(self)
+
+    def resume(self, earlier: PivotPanel) -> None:
+        """Go on where an earlier panel stopped, if it began with the same accounts in the same observations."""
+        same = earlier._states[0][:2] == self._states[0][:2] and earlier._name == self._name
+        if same and earlier._observations.equals(self._observations, null_equal=True):
+            self._states, self._hidden = [*earlier._states], earlier._hidden
+            self.trail.steps, self.rows = [*earlier.trail.steps], earlier.rows
 
     # ---------------------------------------------------------------- steps, with a screen or without
 

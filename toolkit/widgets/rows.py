@@ -14,6 +14,8 @@ import traitlets
 from toolkit.errors import UnknownNameError, visible
 from toolkit.views.blocks import format_cell, show_table
 from toolkit.views.safe import defang
+from toolkit.views.words import count_of
+from toolkit.widgets.again import take_over
 
 __all__ = ["Rows"]
 
@@ -37,6 +39,8 @@ class Rows(anywidget.AnyWidget):
     ----------
     selected : list of int
         Places of the chosen rows; can be set from Python.
+    accounts : list of str
+        Accounts (``account_id``) of the chosen rows. Set from outside, their rows alone are shown; with none, all.
     revealed : list of dict
         What was shown by intent: ``at`` (UTC), ``row``, ``column``.
 
@@ -58,25 +62,33 @@ class Rows(anywidget.AnyWidget):
     rows: traitlets.List[Any] = traitlets.List().tag(sync=True)
     note = traitlets.Unicode("").tag(sync=True)
     selected = traitlets.List(traitlets.Int()).tag(sync=True)
+    accounts = traitlets.List(traitlets.Unicode())
 
     def __init__(
         self, frame: pl.DataFrame, *, columns: Mapping[str, str] | None = None, mask: Sequence[str] = (), **more: Any
     ) -> None:
         super().__init__(**more)
+        self._leading = False
         self.revealed: list[dict[str, Any]] = []
         self.show(frame, columns=columns, mask=mask)
         self.on_msg(self._answer)
+        take_over(self)
 
     def show(self, frame: pl.DataFrame, *, columns: Mapping[str, str] | None = None, mask: Sequence[str] = ()) -> None:
         """Show other rows; nothing is chosen then."""
         for name in (*(columns or {}), *mask):
             if name not in frame.columns:
                 raise UnknownNameError("column to show", name, frame.columns)
-        self.frame, self._mask = frame, tuple(mask)
+        self._all, self._mask = frame, tuple(mask)
         self._titles = (
             dict(columns) if columns is not None else {name: name.replace("_", " ") for name in frame.columns}
         )
-        self._cells = show_table(frame, columns=self._titles, limit=_SHOWN, mask=mask).payload
+        self._fill(frame)
+
+    def _fill(self, frame: pl.DataFrame) -> None:
+        """Put these rows, of those there are, on the screen."""
+        self.frame = frame
+        self._cells = show_table(frame, columns=self._titles, limit=_SHOWN, mask=self._mask).payload
         cols = self._cells["columns"]
         about = [{"title": visible(c["title"], 60), "number": c["format"] != "text", "mask": c["mask"]} for c in cols]
         rows = [
@@ -87,10 +99,37 @@ class Rows(anywidget.AnyWidget):
             for row in self._cells["rows"]
         ]
         kept = f"the first {_SHOWN:,} of " if frame.height > _SHOWN else ""
+        of = f"{frame.height:,} of " if frame.height < self._all.height else ""
+        self._leading = True
         with self.hold_sync():
             self.selected = []
             self.columns, self.rows = about, rows
-            self.note = f"{kept}{frame.height:,} row{'' if frame.height == 1 else 's'}"
+            self.note = f"{kept}{of}{count_of(self._all.height, 'row')}"
+        self._leading = False
+
+    @traitlets.observe("selected")
+    def _lead(self, _: object) -> None:
+        if not self._leading and "account_id" in self.frame.columns:
+            self._leading = True
+            self.accounts = sorted(set(self.chosen["account_id"].to_list()))
+            self._leading = False
+            if not self.accounts and self.frame.height < self._all.height:
+                self._fill(self._all)
+
+    @traitlets.observe("accounts")
+    def _follow(self, change: Any) -> None:
+        if not self._leading and "account_id" in self._all.columns:
+            mine = self._all.filter(pl.col("account_id").is_in(change["new"])) if change["new"] else self._all
+            self._fill(mine)
+
+    def resume(self, earlier: Rows) -> None:
+        """Go on where an earlier table stopped: what was looked at, and what is chosen where the rows are the same."""
+        self.revealed = [*earlier.revealed]
+        if self._all.equals(earlier._all, null_equal=True):
+            self._fill(earlier.frame)
+            self._leading = True
+            self.selected, self.accounts = [*earlier.selected], [*earlier.accounts]
+            self._leading = False
 
     @property
     def chosen(self) -> pl.DataFrame:
