@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from toolkit.errors import InputError, UnknownNameError
 from toolkit.linking.observations import find_observations
-from toolkit.linking.review import compare_accounts, record_verdicts
+from toolkit.linking.review import compare_accounts, record_verdicts, state_verdicts
 
 CLUSTERS = pl.DataFrame({"cluster_id": ["C1", "C2"], "size": [5, 3]})
 
@@ -58,3 +58,21 @@ def test_what_does_not_hold_is_refused() -> None:
         record_verdicts(CLUSTERS, [say("C11", "confirmed")])
     with pytest.raises(UnknownNameError, match="did you mean 'confirmed'"):
         record_verdicts(CLUSTERS, [say("C1", "confirm")])
+
+
+def test_verdicts_become_findings() -> None:
+    """Two who agree are surer than one; who was not judged is not spoken of; a note may say what it likes."""
+    clusters = pl.DataFrame({"cluster_id": ["C1", "C2", "C3", "C4"]})
+    members = pl.DataFrame({"cluster_id": ["C1", "C1"], "account_id": ["b", "a"]})
+    said = [
+        say("C1", "confirmed"),
+        say("C1", "confirmed", "lee"),
+        say("C2", "rejected", note="high confidence: a class"),
+    ]
+    said += [say("C3", "confirmed"), say("C3", "rejected", "lee")]
+    found = state_verdicts(record_verdicts(clusters, said), members)
+    assert [(f.finding_id, f.type, f.confidence.value, f.accounts) for f in found] == [
+        ("F1", "linked_set", "high", ("a", "b")), ("F2", "null_result", "moderate", ()), ("F3", "data_gap", "low", ()),
+    ]  # fmt: skip
+    assert found[0].basis == "judged by kim and lee; kim: seen; lee: seen"
+    assert found[2].next_check == "a third reviewer"

@@ -8,11 +8,23 @@ from typing import Final
 import polars as pl
 
 from toolkit.errors import InputError, UnknownNameError, need_columns, visible
+from toolkit.model.case import Finding
 from toolkit.model.tables import Observations, conform
 
-__all__ = ["VERDICTS", "compare_accounts", "list_evidence", "record_verdicts"]
+__all__ = ["VERDICTS", "compare_accounts", "list_evidence", "record_verdicts", "state_verdicts"]
 
 VERDICTS: Final = ("confirmed", "rejected", "unsure")
+_STATED: Final = {
+    "confirmed": ("linked_set", "The accounts of cluster {} are run together.", ""),
+    "rejected": ("null_result", "The accounts of cluster {} only look linked.", ""),
+    "unsure": (
+        "data_gap", "Whether the accounts of cluster {} are run together could not be told.",
+        "what would tell a ring from the innocent explanation",
+    ),
+    "disputed": (
+        "data_gap", "Reviewers differ on whether the accounts of cluster {} are run together.", "a third reviewer"
+    ),
+}  # fmt: skip
 _GIVEN: Final = {"cluster_id": pl.String, "verdict": pl.String, "note": pl.String, "reviewer": pl.String}
 
 
@@ -112,6 +124,53 @@ def record_verdicts(clusters: pl.DataFrame, verdicts: Iterable[Mapping[str, str]
     return clusters.drop("verdict", "note", "reviewers", strict=False).join(
         judged, on="cluster_id", how="left", maintain_order="left"
     )
+
+
+def state_verdicts(judged: pl.DataFrame, members: pl.DataFrame | None = None) -> tuple[Finding, ...]:
+    """State what people made of clusters, as findings of a case.
+
+    Parameters
+    ----------
+    judged : polars.DataFrame
+        As :func:`record_verdicts` returns it.
+    members : polars.DataFrame, optional
+        Contract ``Members``: whom each finding is about.
+
+    Returns
+    -------
+    tuple of Finding
+        Numbered F1, F2, ..., in the order of the clusters; one that nobody judged has none. A cluster that one person
+        confirmed is held with moderate confidence, one that several did with high.
+
+    Examples
+    --------
+    >>> clusters = pl.DataFrame({"cluster_id": ["C1"]})
+    >>> said = [{"cluster_id": "C1", "verdict": "rejected", "note": "a lab class", "reviewer": "kim"}]
+    >>> [(f.statement, f.basis) for f in state_verdicts(record_verdicts(clusters, said))]
+    [('The accounts of cluster C1 only look linked.', 'judged by kim; kim: a lab class')]
+    """
+    need_columns(judged.columns, ["cluster_id", "verdict", "note", "reviewers"], "judged clusters")
+    of: dict[str, list[str]] = {}
+    if members is not None:
+        inside = members.select("cluster_id", "account_id").sort("cluster_id", "account_id")
+        of = {str(key): accounts for key, accounts in inside.group_by("cluster_id").agg("account_id").rows()}
+    stated: list[Finding] = []
+    for cluster, verdict, note, reviewers in judged.select("cluster_id", "verdict", "note", "reviewers").rows():
+        if verdict is None:
+            continue
+        kind, said, next_check = _STATED[verdict]
+        several = len(reviewers) > 1
+        sure = {"confirmed": "high" if several else "moderate", "rejected": "high" if several else "moderate"}
+        who = visible(" and ".join(reviewers), 200)
+        # The note speaks for itself beside the statement: what is in it is not ours to state.
+        basis = f"judged by {who}" + (f"; {visible(note, 300)}" if note else "")
+        finding = {
+            "finding_id": f"F{len(stated) + 1}", "type": kind, "statement": said.format(visible(cluster, 60)),
+            "confidence": sure.get(verdict, "low"), "basis": basis, "accounts": tuple(of.get(cluster, ())),
+            "evidence_ids": (cluster,), "next_check": next_check,
+        }  # fmt: skip
+        stated.append(Finding.model_validate(finding))
+    return tuple(stated)
 
 
 def list_evidence(links: pl.DataFrame, account_a: str, account_b: str) -> pl.DataFrame:

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from toolkit.model.confidence import Confidence, Level, Likelihood, Rung
 
-__all__ = ["FINDING_TYPES", "Action", "Case", "Finding", "FindingType"]
+__all__ = ["FINDING_TYPES", "Action", "Case", "Finding", "FindingType", "Pivot"]
 
 FindingType = Literal[
     "linked_set",
@@ -146,6 +146,43 @@ class Action(_Record):
         return self
 
 
+class Pivot(_Record):
+    """One look by hand: the code that gives its rows again, and their fingerprint.
+
+    Attributes
+    ----------
+    pivot_id : str
+        ``P1``, ``P2``, ... in the order in which they were made.
+    kept_at : datetime
+        UTC.
+    analyst, note : str
+        By whom, and why; may be empty.
+    widget : str
+        What it was done in.
+    code : str
+        A runnable cell; its first line says which variables it needs.
+    rows : int
+        How many rows it gave.
+    sha256 : str
+        Of these rows, as :func:`toolkit.model.pivots.fingerprint_rows` reckons it.
+
+    Examples
+    --------
+    >>> seen = {"kept_at": "2026-01-05T03:00:00Z", "widget": "Rows", "code": "rows = seen", "sha256": "0" * 64}
+    >>> Pivot(pivot_id="P1", rows=2, **seen).rows
+    2
+    """
+
+    pivot_id: Annotated[str, StringConstraints(pattern=r"^P\d+$")]
+    kept_at: AwareDatetime
+    analyst: str = ""
+    widget: Words
+    code: Words
+    rows: int = Field(ge=0)
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    note: str = ""
+
+
 class Case(_Record):
     """One escalation and what became of it.
 
@@ -161,6 +198,8 @@ class Case(_Record):
         Rows ingested later than this were ignored.
     findings, actions : tuple
         In the order of the report.
+    pivots : tuple
+        Looks by hand, in the order in which they were made.
 
     Examples
     --------
@@ -179,6 +218,7 @@ class Case(_Record):
     bottom_line: str = ""
     findings: tuple[Finding, ...] = ()
     actions: tuple[Action, ...] = ()
+    pivots: tuple[Pivot, ...] = ()
 
     @field_validator("case_id")
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
@@ -11,6 +12,8 @@ import traitlets
 
 from toolkit.errors import UnknownNameError
 from toolkit.graph.select import list_nodes
+from toolkit.model.case import Pivot
+from toolkit.model.pivots import keep_pivot
 from toolkit.views.names import Names
 from toolkit.views.network import NetworkPicture, draw_network
 from toolkit.widgets.again import take_over
@@ -184,6 +187,10 @@ class GraphView(anywidget.AnyWidget):
         if cluster in self.data["nodes"]["key"] and cluster not in self._opened:
             self._opened.append(cluster)
             self._draw()
+
+    def keep(self, folder: str | Path, note: str = "", *, analyst: str = "") -> Pivot:
+        """Keep in a case what is selected; as :meth:`toolkit.widgets.panel.Panel.keep`."""
+        return keep_pivot(Path(folder), self.rows, self.code, widget="GraphView", note=note, analyst=analyst)
 
     def resume(self, earlier: GraphView) -> None:
         """Select, hide, pin and open what was selected, hidden, pinned and open, where it is still in the picture."""

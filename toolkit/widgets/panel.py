@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
 import polars as pl
 import traitlets
 
+from toolkit.model.case import Pivot
+from toolkit.model.pivots import keep_pivot
 from toolkit.views.blocks import show_table
 from toolkit.widgets.again import close_whole
 from toolkit.widgets.code_box import CodeBox
@@ -53,6 +56,28 @@ class Panel(traitlets.HasTraits):
             self._view = widgets.VBox([*self._controls(), self._table, *self._below(), self._said])
             self._refresh()
         return self._view
+
+    def keep(self, folder: str | Path, note: str = "", *, analyst: str = "") -> Pivot:
+        """Keep in a case what the panel shows: the code, how many rows, and their fingerprint.
+
+        Parameters
+        ----------
+        folder : str or pathlib.Path
+            Of the case.
+        note, analyst : str
+            Why, and by whom.
+
+        Returns
+        -------
+        Pivot
+            As it was written.
+
+        Raises
+        ------
+        InputError
+            If there is no such folder.
+        """
+        return keep_pivot(Path(folder), self.rows, self.code, widget=type(self).__name__, note=note, analyst=analyst)
 
     def close(self) -> None:
         """Take the panel off the screen; rows and trail stay."""

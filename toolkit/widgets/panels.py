@@ -13,7 +13,8 @@ import traitlets
 from toolkit.errors import InputError, UnknownNameError, visible
 from toolkit.linking.explain import explain_link, set_aside
 from toolkit.linking.pivot import find_holders
-from toolkit.linking.review import VERDICTS, compare_accounts, list_evidence, record_verdicts
+from toolkit.linking.review import VERDICTS, compare_accounts, list_evidence, record_verdicts, state_verdicts
+from toolkit.model.case import Finding
 from toolkit.timeline.arrival import as_of
 from toolkit.timeline.build import build_timeline
 from toolkit.views.timeline import draw_swimlanes
@@ -214,7 +215,9 @@ class ClusterReview(Panel):
     Attributes
     ----------
     verdicts : list of dict
-        What was said, in order; findings of a case are made from them.
+        What was said, in order.
+    findings : tuple of Finding
+        The same as findings of a case.
 
     Examples
     --------
@@ -245,6 +248,11 @@ class ClusterReview(Panel):
         record_verdicts(self._clusters, [*self.verdicts, *said])  # what does not hold is not kept
         self.verdicts += said
         self._show()
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What was said, as findings."""
+        return state_verdicts(self.rows)
 
     def resume(self, earlier: ClusterReview) -> None:
         """Keep every verdict on a cluster that is still there."""
