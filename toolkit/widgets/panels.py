@@ -59,7 +59,8 @@ class TimelineBrush(Panel):
     def choose(self, start: datetime | None, end: datetime | None) -> None:
         """Choose a window of time: from ``start`` up to, and without, ``end``; None is the edge of the data."""
         given = {"start": start, "end": end}
-        asked = {key: value.astimezone(UTC) for key, value in given.items() if value is not None}
+        # A time without a zone is left as it is: build_timeline refuses it, the machine's zone would be a guess.
+        asked = {key: at.astimezone(UTC) if at.tzinfo else at for key, at in given.items() if at is not None}
         step = Step("toolkit.timeline.build.build_timeline", {"__args__": Name(self._name), "dedup": "none", **asked})
         self._take(build_timeline(self._events, dedup="none", **asked), step)  # type: ignore[arg-type]  # times alone
 
