@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 from toolkit.errors import InputError
 from toolkit.timeline.arrival import as_of, report_lateness
@@ -40,6 +42,7 @@ def test_only_what_had_arrived_is_known(make_events: Make) -> None:
     events = make_events([0, 5, 8, 20], ingested_at=after(10, 30, None, None))
     known = as_of(events, START + timedelta(seconds=10))
     assert known.select("event_id", "known_by").rows() == [("e0", "ingested_at"), ("e2", "event_at")]
+    assert_frame_equal(as_of(events, (START + timedelta(seconds=10)).astimezone(ZoneInfo("Asia/Tokyo"))), known)
 
 
 TIMES = st.lists(st.tuples(st.integers(0, 9), st.none() | st.integers(0, 9)), max_size=12)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
@@ -64,6 +65,8 @@ def test_the_window_is_closed_at_the_start_and_open_at_the_end(make_events: Make
         rows, start=START + timedelta(seconds=1), end=START + timedelta(seconds=3), accounts=["a", "zz"]
     )
     assert cut["event_id"].to_list() == ["e1"]
+    tokyo = (START + timedelta(seconds=1)).astimezone(ZoneInfo("Asia/Tokyo"))
+    assert build_timeline(rows, start=tokyo, end=tokyo + timedelta(seconds=2))["event_id"].to_list() == ["e1", "e2"]
     assert build_timeline(rows, accounts=["nobody"]).height == 0
     assert build_timeline().height == 0
 

@@ -1,4 +1,4 @@
-"""A JupyterLab of its own, and a browser in front of it that tells what it fetched."""
+"""Code run in a notebook of its own; a JupyterLab, and a browser in front of it that tells what it fetched."""
 
 from __future__ import annotations
 
@@ -19,6 +19,18 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 CHROMIUM = "/usr/bin/chromium"
+
+
+@pytest.fixture(scope="session")
+def run() -> Callable[..., Any]:
+    """Run a cell where nothing is known but what it is given: ``run(panel.code, events=events)`` gives its rows."""
+
+    def run_(code: str, **given: object) -> Any:
+        names: dict[str, Any] = dict(given)
+        exec(compile(code, "<cell>", "exec"), names)  # noqa: S102 - that it runs is what is tested
+        return names["rows"]
+
+    return run_
 
 
 @dataclass

@@ -15,6 +15,7 @@ from toolkit.linking.observations import find_observations
 from toolkit.linking.score import link_accounts
 from toolkit.widgets import again
 from toolkit.widgets.graph_view import GraphView
+from toolkit.widgets.labeller import Labeller
 from toolkit.widgets.panels import AsOf, ClusterReview, CompareAccounts, HubExplorer, LinkInspector, TimelineBrush
 from toolkit.widgets.pivot_panel import PivotPanel
 from toolkit.widgets.rows import Rows
@@ -22,6 +23,7 @@ from toolkit.widgets.rows import Rows
 START = datetime(2026, 1, 5, tzinfo=UTC)
 SEEN = find_observations(pl.DataFrame({"account_id": ["a", "b", "c"], "ip": ["x", "x", "y"], "card": ["1", "2", "2"]}))
 HUBS = pl.DataFrame({"kind": ["ip", "ip"], "value": ["x", "y"], "holders": [2, 1]})
+MEMBERS = pl.DataFrame({"account_id": ["a", "b"], "band": ["confirmed", "weak"]})
 CLUSTERS = pl.DataFrame({"cluster_id": ["C1", "C2"]})
 Cell = Callable[[], Any]
 
@@ -78,6 +80,11 @@ def test_what_was_done_goes_on(notebook: Callable[[Cell], Any], make_events: Cal
             lambda: LinkInspector(links()),
             lambda w: (w.open("a", "b"), w.explain_away("device", "d", "a kiosk")),
             lambda w: ([*w.reasons], w.rows.rows()),
+        ),
+        (
+            lambda: Labeller(MEMBERS, SEEN, reviewer="kim"),
+            lambda w: w.label("belongs", "its own card"),
+            lambda w: (w.where, w.rows.rows()),
         ),
         (lambda: AsOf(events), lambda w: w.go(START + timedelta(hours=2)), lambda w: w.rows.height),
     ]

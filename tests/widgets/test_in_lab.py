@@ -125,3 +125,34 @@ def test_dragging_over_the_activity_chooses_its_rows(open_lab: Callable[..., Any
     assert 0 < lab.ask("brush.rows.height") < 400
     assert "datetime.fromisoformat" in lab.ask("brush.code")
     assert lab.outside == []
+
+
+LABELLER = """
+import polars as pl
+from toolkit.linking.observations import find_observations
+from toolkit.widgets.labeller import Labeller
+names = [f"a{i}" for i in range(8)]
+members = pl.DataFrame({"account_id": names, "band": ["confirmed", "weak"] * 4})
+seen = find_observations(pl.DataFrame({"account_id": names, "device": "<img src=x onerror=alert(1)>"}))
+kim = Labeller(members, seen, reviewer="kim", n=8, least=1)
+"""
+
+
+def test_labels_are_given_by_keyboard_and_stay_when_the_cell_is_run_again(open_lab: Callable[..., Any]) -> None:
+    lab = open_lab("labels", LABELLER, "kim")
+    lab.run()
+    page = lab.page
+    button = page.get_by_role("button", name="belongs", exact=True)
+    button.wait_for(timeout=30_000)
+    page.get_by_placeholder("why").fill("one device")
+    button.focus()
+    page.keyboard.press("Enter")
+    page.get_by_text("2 of 8, 1 labelled").wait_for()
+    assert lab.ask("kim.rows.select('label', 'note').rows()") == [["belongs", "one device"]]
+    page.evaluate("window.jupyterapp.commands.execute('notebook:run-cell')")
+    page.wait_for_timeout(1_000)
+    page.get_by_text("2 of 8, 1 labelled").last.wait_for()
+    assert lab.ask("kim.rows.height") == 1
+    assert "confirmed" not in page.locator(".jp-OutputArea").last.inner_text()
+    assert page.locator(".jp-OutputArea img").count() == 0
+    assert (lab.outside, lab.errors) == ([], [])

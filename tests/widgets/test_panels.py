@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import Any
 
 import polars as pl
 import pytest
@@ -18,17 +17,12 @@ from toolkit.linking.score import link_accounts
 from toolkit.widgets.panels import AsOf, ClusterReview, CompareAccounts, HubExplorer, LinkInspector, TimelineBrush
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
+Run = Callable[..., pl.DataFrame]
 SEEN = find_observations(pl.DataFrame({"account_id": ["a", "b", "c"], "ip": ["x", "x", "y'; drop"]}))
 HUBS = pl.DataFrame({"kind": ["ip", "ip"], "value": ["x", "y'; drop"], "holders": [2, 1]})
 
 
-def run(code: str, **given: object) -> Any:
-    names: dict[str, Any] = dict(given)
-    exec(compile(code, "<cell>", "exec"), names)  # noqa: S102 - that it runs is what is tested
-    return names["rows"]
-
-
-def test_a_brush_is_a_window_of_time(make_events: Callable[..., pl.DataFrame]) -> None:
+def test_a_brush_is_a_window_of_time(make_events: Callable[..., pl.DataFrame], run: Run) -> None:
     """From its beginning up to, and without, its end; nothing brushed is everything; the code gives the same rows."""
     events = make_events([0, 60, 120, 180])
     brush = TimelineBrush(events)
@@ -42,9 +36,11 @@ def test_a_brush_is_a_window_of_time(make_events: Callable[..., pl.DataFrame]) -
     assert brush.rows["event_id"].to_list() == ["e2"]
     brush._brushed(SimpleNamespace(new=SimpleNamespace(value={})))
     assert brush.rows.height == 4
+    with pytest.raises(InputError, match="start has no time zone"):
+        brush.choose(datetime(2026, 1, 5), None)
 
 
-def test_shared_values_open_into_their_holders_and_back() -> None:
+def test_shared_values_open_into_their_holders_and_back(run: Run) -> None:
     explorer = HubExplorer(HUBS, SEEN)
     controls, table, _ = explorer.view.children
     table.selected = [0]
@@ -56,14 +52,14 @@ def test_shared_values_open_into_their_holders_and_back() -> None:
     assert_frame_equal(run(explorer.code, hubs=HUBS, observations=SEEN), HUBS)
 
 
-def test_accounts_side_by_side() -> None:
+def test_accounts_side_by_side(run: Run) -> None:
     panel = CompareAccounts(SEEN, ["a", "c"])
     panel.compare(["a", "b"])
     assert panel.rows["shared"].to_list() == [2]
     assert_frame_equal(run(panel.code, observations=SEEN), panel.rows)
 
 
-def test_a_verdict_is_kept_with_its_reason() -> None:
+def test_a_verdict_is_kept_with_its_reason(run: Run) -> None:
     clusters = pl.DataFrame({"cluster_id": ["C1", "C2"]})
     review = ClusterReview(clusters, reviewer="kim")
     controls, table, _ = review.view.children
@@ -89,7 +85,7 @@ LINKED = [{"account_id": a, "device": "d", "card": "c"} for a in "ab"]
 LINKED += [{"account_id": f"x{i}", "device": f"d{i}", "card": f"c{i}"} for i in range(400)]
 
 
-def test_evidence_is_explained_away_with_its_reason() -> None:
+def test_evidence_is_explained_away_with_its_reason(run: Run) -> None:
     """The link is weighed again without it, its prior stays, and the code gives the same rows."""
     links = link_accounts(find_observations(pl.DataFrame(LINKED)))
     inspector = LinkInspector(links)
@@ -129,7 +125,7 @@ def test_what_is_not_there_cannot_be_explained_away() -> None:
     assert inspector.reasons == []
 
 
-def test_the_slider_goes_back_in_time(make_events: Callable[..., pl.DataFrame]) -> None:
+def test_the_slider_goes_back_in_time(make_events: Callable[..., pl.DataFrame], run: Run) -> None:
     events = make_events([0, 10, 20])
     late = pl.Series([START + timedelta(hours=h) for h in (1, 2, 5)], dtype=pl.Datetime("us", "UTC"))
     slider = AsOf(events.with_columns(ingested_at=late))

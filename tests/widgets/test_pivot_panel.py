@@ -1,14 +1,9 @@
-"""A panel does what its code says: whatever was clicked, a fresh notebook gives the same rows."""
+"""The pivot panel: its screen follows and leads, and what leads nowhere is said."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from polars.testing import assert_frame_equal
 
 from toolkit.errors import InputError, UnknownNameError
 from toolkit.linking.observations import find_observations
@@ -21,34 +16,6 @@ HOSTILE = "x'); import os #\u202e"
 def observations() -> pl.DataFrame:
     rows = [(f"a{i}", f"d{i % 5}", f"c{i % 3}" if i % 4 else HOSTILE) for i in range(20)]
     return find_observations(pl.DataFrame(rows, schema=["account_id", "device", "card"], orient="row"))
-
-
-def run(code: str, **given: object) -> Any:
-    """The code in a notebook of its own."""
-    names: dict[str, Any] = dict(given)
-    exec(compile(code, "<cell>", "exec"), names)  # noqa: S102 - that it runs is what is tested
-    return names["rows"]
-
-
-actions = st.lists(st.tuples(st.sampled_from(["on", "some", "hide", "undo"]), st.integers(0, 30)), max_size=8)
-
-
-@settings(max_examples=200, deadline=None)
-@given(actions)
-def test_the_code_gives_the_rows_after_any_actions(observations: pl.DataFrame, steps: list[tuple[str, int]]) -> None:
-    panel = PivotPanel(observations, ["a0"])
-    for act, pick in steps:
-        values = "value" in panel.rows.columns
-        chosen = panel.rows[[pick % panel.rows.height]] if panel.rows.height else panel.rows
-        if act == "undo":
-            panel.undo()
-        elif act == "hide" and values:
-            panel.hide(chosen.select("kind", "value").rows())
-        elif values:
-            panel.to_accounts(None if act == "on" else chosen.select("kind", "value").rows())
-        elif act != "hide":
-            panel.to_values(None if act == "on" else chosen["account_id"].to_list())
-    assert_frame_equal(run(panel.code, observations=observations), panel.rows)
 
 
 def test_the_screen_follows_and_leads(observations: pl.DataFrame) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, Literal
 
 import polars as pl
@@ -90,10 +90,11 @@ def build_timeline(
     parts = [conform(frame, Events, keep_extra=True) for frame in frames]
     whole = pl.concat(parts, how="diagonal_relaxed") if parts else empty(Events)
     keep = pl.lit(value=True)
+    # polars compares times of one zone only.
     if start is not None:
-        keep &= pl.col("event_at") >= start
+        keep &= pl.col("event_at") >= start.astimezone(UTC)
     if end is not None:
-        keep &= pl.col("event_at") < end
+        keep &= pl.col("event_at") < end.astimezone(UTC)
     if accounts is not None:
         keep &= pl.col("account_id").is_in(sorted(set(accounts)))
     ordered = put_in_order(whole.filter(keep))

@@ -73,20 +73,24 @@ class TimelineBrush(Panel):
 
     def choose(self, start: datetime | None, end: datetime | None) -> None:
         """Choose a window of time: from ``start`` up to, and without, ``end``; None is the edge of the data."""
+        self._show((start, end))
         self._span = (start, end)
-        self._show()
 
-    def _show(self) -> None:
-        self.trail.steps.clear()
-        given = dict(zip(("start", "end"), self._span, strict=True))
-        asked: dict[str, Any] = {key: value.astimezone(UTC) for key, value in given.items() if value is not None}
+    def _show(self, span: tuple[datetime | None, datetime | None]) -> None:
+        asked: dict[str, Any] = {}
+        for edge, at in zip(("start", "end"), span, strict=True):
+            if at is not None:
+                # A time without a zone is refused by build_timeline: the zone of this machine would be a guess.
+                asked[edge] = at.astimezone(UTC) if at.tzinfo else at
         asked |= {"accounts": self.accounts} if self.accounts else {}
         step = Step("toolkit.timeline.build.build_timeline", {"__args__": Name(self._name), "dedup": "none", **asked})
-        self._take(build_timeline(self._events, dedup="none", **asked), step)
+        rows = build_timeline(self._events, dedup="none", **asked)
+        self.trail.steps.clear()
+        self._take(rows, step)
 
     @traitlets.observe("accounts")
     def _follow(self, _: object) -> None:
-        self._show()
+        self._show(self._span)
         if self._view is not None:
             # Nobody of those picked has a lane here: then no lane stands out, not all of them.
             told = [self._lane[account] for account in self.accounts if account in self._lane]

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from keyword import iskeyword
+
+from toolkit.errors import InputError, visible
 
 __all__ = ["Name", "Step", "Trail", "write_call"]
 
@@ -67,6 +70,11 @@ class Trail:
     given : tuple of str
         Variables that the code needs to be there: the frames the widget was opened on.
 
+    Raises
+    ------
+    InputError
+        If one cannot be the name of a variable, is that of the result, or stands for two frames.
+
     Examples
     --------
     >>> trail = Trail(("events",))
@@ -80,6 +88,14 @@ class Trail:
 
     given: tuple[str, ...]
     steps: list[Step] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for name in self.given:
+            if not name.isidentifier() or iskeyword(name):
+                raise InputError(f"{visible(name)!r} cannot be the name of a variable: give that of the frame as name")
+            if name == "rows" or self.given.count(name) > 1:
+                taken = "the code's result" if name == "rows" else "two frames"
+                raise InputError(f"{name} would be the name of {taken} as well: give the frame another name")
 
     def add(self, step: Step) -> None:
         """Add a step."""
