@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
@@ -37,6 +38,16 @@ def test_around_an_event_and_around_a_time(make_events: Make) -> None:
     assert show_around(rows, "c", before_s=10, after_s=10, by="ip")["event_id"].to_list() == ["a", "c", "c", "d"]
     by_time = show_around(rows.sample(fraction=1, shuffle=True, seed=1), at(10), before_s=5, after_s=10)
     assert by_time.drop("is_middle").equals(found.drop("is_middle"))
+    tokyo = at(10).astimezone(ZoneInfo("Asia/Tokyo"))
+    assert show_around(rows, tokyo, before_s=5, after_s=10).drop("is_middle").equals(found.drop("is_middle"))
+
+
+def test_a_window_may_be_told_in_any_zone(make_events: Make) -> None:
+    rows = make_events(list(range(20)), ip=["::1"] * 10 + ["::2"] * 10)
+    zone = ZoneInfo("Asia/Tokyo")
+    told = explain_window(rows, at(0).astimezone(zone), at(10).astimezone(zone))
+    assert told.equals(explain_window(rows, at(0), at(10)))
+    assert not told.is_empty()
 
 
 def test_wrong_calls_are_answered_at_once(make_events: Make) -> None:

@@ -16,7 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from toolkit.errors import InputError, UnknownNameError, visible
-from toolkit.timeline.build import put_in_order, window_faults
+from toolkit.timeline.build import in_utc, put_in_order, window_faults
 
 __all__ = ["explain_window", "show_around"]
 
@@ -91,7 +91,7 @@ def show_around(
     ordered = put_in_order(events)
     is_middle = pl.lit(value=False)
     if isinstance(at, datetime):
-        middle_at = at
+        middle_at = in_utc(at)
     else:
         middle = ordered.filter(pl.col("event_id") == at).head(1)
         if middle.is_empty():
@@ -151,6 +151,7 @@ def explain_window(events: pl.DataFrame, start: datetime, end: datetime, *, max_
         faults.append(f"max_fields is {max_fields}; want 1 or more")
     if faults:
         raise InputError("; ".join(faults))
+    start, end = in_utc(start), in_utc(end)
     inside = events.select(pl.col("event_at").is_between(start, end, closed="left").fill_null(value=False)).to_series()
     if not inside.any() or inside.all():
         held = "every event" if inside.any() else "no event"

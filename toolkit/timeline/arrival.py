@@ -7,12 +7,13 @@ events that were still under way; cutting at ``ingested_at`` gives what it could
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import polars as pl
 
 from toolkit.errors import InputError, need_columns
+from toolkit.timeline.build import in_utc
 
 __all__ = ["as_of", "report_lateness"]
 
@@ -105,6 +106,5 @@ def as_of(events: pl.DataFrame, at: datetime) -> pl.DataFrame:
         raise InputError(f"at has no time zone: {at}; give it one, for example 2026-01-05T00:00:00Z")
     said = pl.col("ingested_at").is_not_null()
     known_by = pl.when(said).then(pl.lit("ingested_at")).otherwise(pl.lit("event_at"))
-    # polars compares times of one zone only.
-    known = pl.coalesce("ingested_at", "event_at") <= at.astimezone(UTC)
+    known = pl.coalesce("ingested_at", "event_at") <= in_utc(at)
     return events.filter(known).with_columns(known_by.alias("known_by"))

@@ -16,7 +16,7 @@ import polars as pl
 from toolkit.errors import InputError, UnknownNameError
 from toolkit.model.tables import Events, TimeFlag, conform, empty
 
-__all__ = ["build_timeline", "keep_in_range", "put_in_order", "window_faults"]
+__all__ = ["build_timeline", "in_utc", "keep_in_range", "put_in_order", "window_faults"]
 
 Dedup = Literal["id", "content", "near", "none"]
 _DEDUP: Final = ("id", "content", "near", "none")
@@ -90,11 +90,10 @@ def build_timeline(
     parts = [conform(frame, Events, keep_extra=True) for frame in frames]
     whole = pl.concat(parts, how="diagonal_relaxed") if parts else empty(Events)
     keep = pl.lit(value=True)
-    # polars compares times of one zone only.
     if start is not None:
-        keep &= pl.col("event_at") >= start.astimezone(UTC)
+        keep &= pl.col("event_at") >= in_utc(start)
     if end is not None:
-        keep &= pl.col("event_at") < end.astimezone(UTC)
+        keep &= pl.col("event_at") < in_utc(end)
     if accounts is not None:
         keep &= pl.col("account_id").is_in(sorted(set(accounts)))
     ordered = put_in_order(whole.filter(keep))
@@ -162,6 +161,18 @@ def window_faults(start: datetime, end: datetime) -> list[str]:
     """
     faults = [f"{name} has no time zone: {at}" for name, at in (("start", start), ("end", end)) if at.tzinfo is None]
     return faults or ([f"the window ends ({end}) before it starts ({start})"] if end <= start else [])
+
+
+def in_utc(at: datetime) -> datetime:
+    """Tell a time in UTC, as the tables do: polars compares times of one zone only.
+
+    Examples
+    --------
+    >>> from zoneinfo import ZoneInfo
+    >>> in_utc(datetime(2026, 1, 5, 9, tzinfo=ZoneInfo("Asia/Tokyo"))).isoformat()
+    '2026-01-05T00:00:00+00:00'
+    """
+    return at.astimezone(UTC)
 
 
 def keep_in_range(events: pl.DataFrame) -> pl.DataFrame:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from toolkit.errors import InputError, UnknownNameError
 from toolkit.model.tables import UTC
-from toolkit.timeline.build import keep_in_range, put_in_order, window_faults
+from toolkit.timeline.build import in_utc, keep_in_range, put_in_order, window_faults
 from toolkit.timeline.bursts import benjamini_hochberg
 from toolkit.timeline.coded import ByAccount, order_by_account
 from toolkit.timeline.found import no_findings, write_findings
@@ -167,6 +167,7 @@ def is_known(
     """
     if faults := window_faults(start, end):
         raise InputError("; ".join(faults))
+    start, end = in_utc(start), in_utc(end)
     known = events["source"].unique().to_list()
     if source not in known:
         raise UnknownNameError("source among these events", source, known)
