@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
+from toolkit.views.blocks import CHART_MIME, show_chart
 from toolkit.views.notebook import register
 
 ATTACK = "</script><script>alert(1)</script>"
@@ -80,3 +81,14 @@ def test_no_widget_of_ours_takes_markup() -> None:
     room = Path(__file__).resolve().parents[2] / "toolkit" / "widgets"
     source = "".join(path.read_text("utf-8") for path in [*room.glob("*.py"), *room.glob("assets/*.js")])
     assert re.findall(r"widgets\.HTML|HTMLMath|allow_html|innerHTML|insertAdjacentHTML", source) == []
+
+
+def test_a_chart_in_a_notebook_has_a_width_of_its_own() -> None:
+    """As wide as its container, JupyterLab 4.6 would draw it for ever; a page still may stretch it."""
+    drawn = show_chart(
+        alt.Chart(alt.Data(values=[{"a": 1}])).mark_bar().encode(x="a:Q").properties(width="container"), "a chart"
+    )
+    spec = drawn._repr_mimebundle_()[CHART_MIME]
+    assert spec["width"] == 680
+    assert "autosize" not in spec
+    assert drawn.payload["spec"]["width"] == "container"

@@ -38,6 +38,9 @@ CHART_MIME = "application/vnd.vegalite.v5+json"
 """What JupyterLab (4.2 to 4.6, at least) draws by itself; it does not know the number 6, and draws the same
 specifications."""
 
+_WIDE = 680
+"""Pixels of a chart in a notebook."""
+
 _SHORT, _NARROW, _LONG = 24, 44, 90
 """Characters: text up to the first stays on one line, and so do ids without a blank up to the second; text over the
 third gets most of the width."""
@@ -90,11 +93,17 @@ class Block:
         """Return the block as escaped HTML for a live notebook."""
         p = self.payload
         if self.kind == "table":
-            head = "".join(f"<th>{_html(column['title'])}</th>" for column in p["columns"])
+            # A notebook sets every cell to the right: that is for numbers.
+            left = ["" if c["format"] != "text" else ' style="text-align: left"' for c in p["columns"]]
+            titles = [_html(column["title"]) for column in p["columns"]]
+            head = "".join(f"<th{side}>{said}</th>" for said, side in zip(titles, left, strict=True))
             cells = [
                 [_html(_hidden(c, v, 300), 330) for c, v in zip(p["columns"], row, strict=True)] for row in p["rows"]
             ]
-            rows = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in cells)
+            rows = "".join(
+                f"<tr>{''.join(f'<td{side}>{cell}</td>' for cell, side in zip(row, left, strict=True))}</tr>"
+                for row in cells
+            )
             return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table><p>{_html(p['caption'])}</p>"
         if self.kind in ("card", "figures"):
             said = "".join(f"<dt>{_html(item[0])}</dt><dd>{_html(': '.join(item[1:]))}</dd>" for item in p["items"])
@@ -110,6 +119,8 @@ def for_notebook(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return a checked specification as a notebook is given it, under :data:`CHART_MIME`.
 
     The menu beside the chart saves it as a picture; the entry that takes the data to an editor on the web is left out.
+    A chart as wide as its container gets a width of its own: JupyterLab 4.6 draws it again and again, a little wider
+    each time, until the tab dies.
 
     Examples
     --------
@@ -118,6 +129,8 @@ def for_notebook(spec: Mapping[str, Any]) -> dict[str, Any]:
     """
     menu = {"export": True, "source": False, "compiled": False, "editor": False}
     schema = "https://vega.github.io/schema/vega-lite/v5.json"  # its name: nothing is fetched
+    if spec.get("width") == "container":
+        spec = {name: value for name, value in spec.items() if name != "autosize"} | {"width": _WIDE}
     return {**spec, "$schema": schema, "usermeta": {"embedOptions": {"actions": menu}}}
 
 
