@@ -36,6 +36,7 @@ __all__ = [
     "describe_values",
     "find_arrivals",
     "find_lanes",
+    "find_used_hubs",
     "say_rules",
 ]
 
@@ -264,18 +265,42 @@ def describe_hubs(
     >>> describe_hubs(empty(Hubs), empty(Observations), [], Names("none")).columns
     ['kind', 'value', 'of_the_set', 'accounts', 'why_not_followed']
     """
+    rows = find_used_hubs(hubs, observations, accounts).sort(pl.col("verdict") == "background", maintain_order=True)
+    return names.rename(rows).select(
+        "kind", "value", "of_the_set", pl.col("holders").alias("accounts"),
+        pl.col("verdict").replace(_VERDICTS).alias("why_not_followed"),
+    )  # fmt: skip
+
+
+def find_used_hubs(hubs: pl.DataFrame, observations: pl.DataFrame, accounts: Sequence[str]) -> pl.DataFrame:
+    """Return the widely shared values that some accounts hold.
+
+    Parameters
+    ----------
+    hubs : polars.DataFrame
+        Contract ``Hubs``.
+    observations : polars.DataFrame
+        Contract ``Observations``.
+    accounts : sequence of str
+        The set; what none of them holds is left out.
+
+    Returns
+    -------
+    polars.DataFrame
+        The rows of ``hubs`` in their order, and ``of_the_set``: how many of the accounts hold the value.
+
+    Examples
+    --------
+    >>> from toolkit.model.tables import Hubs, Observations, empty
+    >>> find_used_hubs(empty(Hubs), empty(Observations), []).height
+    0
+    """
     held = (
         observations.filter(pl.col("account_id").is_in(list(accounts)))
         .group_by("kind", "value")
         .agg(pl.col("account_id").n_unique().cast(pl.Int64).alias("of_the_set"))
     )
-    rows = hubs.join(held, on=["kind", "value"], how="inner", maintain_order="left").sort(
-        pl.col("verdict") == "background", maintain_order=True
-    )
-    return names.rename(rows).select(
-        "kind", "value", "of_the_set", pl.col("holders").alias("accounts"),
-        pl.col("verdict").replace(_VERDICTS).alias("why_not_followed"),
-    )  # fmt: skip
+    return hubs.join(held, on=["kind", "value"], how="inner", maintain_order="left")
 
 
 def describe_key_events(key_events: pl.DataFrame) -> pl.DataFrame:
