@@ -55,8 +55,6 @@ _PHASES: Final = {
 _SAME_SPOT: Final = 0.065
 """Notes closer than this share of the span share one label, or their numbers would overlap."""
 _FADED: Final = 0.05
-_RIM: Final = "#ffffffb0"
-"""Around each bar: on a dark page a bar would drown in the phase behind it; on a light one it is not seen."""
 _MOST_PHASES: Final = 3_000
 _HATCH: Final = alt.Gradient(  # type: ignore[no-untyped-call]  # altair leaves it untyped
     gradient="linear", x1=0, y1=0, x2=1, y2=1,
@@ -163,7 +161,7 @@ def draw_cells(bins: Bins, lanes: Lanes, brush: Any, pick: Any) -> list[Any]:
     acts = coded.filter(pl.col("part") == ACTIVITY)
     if acts.height:
         bars = look_up(acts.select("l", "at", "end", "n", "w")).mark_bar(
-            height=alt.RelativeBandSize(0.66), color=PALETTE["blue"], clip=True, stroke=_RIM, strokeWidth=0.7
+            height=alt.RelativeBandSize(0.66), color=PALETTE["blue"], clip=True
         )
         shown = alt.Opacity("n:Q", scale=alt.Scale(type="symlog", range=[0.5, 1]), legend=None)
         # Lanes that are not picked fade and do not go: the axis of time stays where it is.
