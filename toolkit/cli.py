@@ -171,21 +171,157 @@ def templates(folder: Path | None) -> None:
 
 
 @cli.command()
-@click.argument("template")
-@click.option(
-    "--data", type=click.Path(path_type=Path), required=True, help="A folder of tables, a file, or a DuckDB file."
-)
-@click.option("--out", type=_OUT, required=True, help="The report folder.")
+@click.argument("template", required=False)
+@click.option("--data", type=click.Path(path_type=Path), help="A folder of tables, a file, or a DuckDB file.")
+@click.option("--out", type=_OUT, help="The report folder.")
 @click.option("-p", "--parameter", "pairs", multiple=True, metavar="NAME=VALUE", help="Repeat a name for a list.")
 @click.option("--templates", "folder", type=click.Path(path_type=Path), help="A folder of your own templates.")
+@click.option("--case", type=click.Path(path_type=Path), help="A case folder: its next run, in place of all of these.")
+@click.option("--repin", is_flag=True, help="With --case: take inputs that were changed as they are now.")
 @_MAPPING
 def report(
-    template: str, data: Path, out: Path, pairs: tuple[str, ...], folder: Path | None, mapping: Path | None
+    template: str | None,
+    data: Path | None,
+    out: Path | None,
+    pairs: tuple[str, ...],
+    folder: Path | None,
+    mapping: Path | None,
+    case: Path | None,
+    repin: bool,
 ) -> None:
     """Run a template on your data: report.html, its tables and its manifest."""
     from toolkit.report.parameters import parse_assignments
 
+    if case is not None:
+        if template or data or out or pairs or folder or mapping:
+            raise click.UsageError("a case has its template, data and parameters already: give --case alone")
+        from toolkit.report.cases import open_case_folder, run_case
+
+        _tell(run_case(open_case_folder(case), repin=repin, progress=sys.stderr.isatty()))
+        return
+    if repin:
+        raise click.UsageError("--repin belongs to --case")
+    given = {"TEMPLATE": template, "--data": data, "--out": out}
+    if missing := [name for name, value in given.items() if value is None]:
+        raise click.UsageError(f"missing {', '.join(missing)}; or --case for a case that is open")
+    assert template is not None and data is not None and out is not None  # noqa: S101, PT018 - just looked at
     _report(template, data, out, parse_assignments(pairs), mapping=mapping, folder=folder)
+
+
+@cli.command()
+@click.argument("case_id")
+@click.option("--template", required=True, help="Which; see `toolkit templates`.")
+@click.option(
+    "--data", type=click.Path(path_type=Path), required=True, help="A folder of tables, a file, or a DuckDB file."
+)
+@click.option("--seed", "seeds", multiple=True, metavar="ID", help="A seed account; repeat for more.")
+@click.option("-p", "--parameter", "pairs", multiple=True, metavar="NAME=VALUE", help="Repeat a name for a list.")
+@click.option("--templates", "folder", type=click.Path(path_type=Path), help="A folder of your own templates.")
+@click.option("--into", type=_OUT, default=Path(), help="The folder of cases; here, by default.")
+@_MAPPING
+def new(
+    case_id: str,
+    template: str,
+    data: Path,
+    seeds: tuple[str, ...],
+    pairs: tuple[str, ...],
+    folder: Path | None,
+    into: Path,
+    mapping: Path | None,
+) -> None:
+    """Open a case: a folder with its notebook, its inputs pinned by hash."""
+    from toolkit.report.cases import new_case
+    from toolkit.report.parameters import parse_assignments
+
+    case = new_case(
+        case_id, template, data=data, seeds=seeds, parameters=parse_assignments(pairs), mapping=mapping,
+        templates=folder, into=into,
+    )  # fmt: skip
+    where = visible(case.path.name, 200)
+    _say(f"{len(case.inputs):,} input files pinned. `toolkit lab {where}` opens the notebook; ")
+    _say(f"`toolkit report --case {where}` runs it into {where}/runs.")
+    click.echo(str(case.path))
+
+
+@cli.command()
+@click.argument("case", type=click.Path(path_type=Path))
+def lab(case: Path) -> None:
+    """Open a case in JupyterLab."""
+    from importlib.util import find_spec
+
+    from toolkit.report.cases import open_case_folder
+
+    opened = open_case_folder(case)
+    if find_spec("jupyterlab") is None:
+        raise InputError("JupyterLab is not installed: pip install 'investigation-toolkit[lab]'")
+    _say(f"JupyterLab on {visible(opened.notebook.name)}; Ctrl+C ends it.")
+    command = [sys.executable, "-m", "jupyterlab", opened.notebook.name]
+    os.chdir(opened.path)
+    os.execv(sys.executable, command)  # noqa: S606 - our own interpreter, no shell
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="What a report was made from: its inputs are checked too."
+)
+@_MAPPING
+def verify(folder: Path, data: Path | None, mapping: Path | None) -> None:
+    """Check a report, or a case with all its runs, against its fingerprints; exit 1 names what changed."""
+    from toolkit.errors import RunError
+    from toolkit.report.cases import SETTINGS_FILE, verify_case
+    from toolkit.report.log import LOG_FILE
+    from toolkit.report.verify import verify_report
+
+    is_case = any((folder / name).exists() for name in (SETTINGS_FILE, LOG_FILE))
+    faults = verify_case(folder) if is_case else verify_report(folder, data, mapping=mapping)
+    for part, name, fault in faults.rows():
+        click.echo(f"{part} {visible(name, 200)}: {fault}")
+    if faults.height:
+        raise RunError(f"{faults.height:,} of its parts are not as they were written")
+    unchecked = "" if is_case or data is not None else " The inputs were not looked at: give --data."
+    click.echo(f"Everything is as it was written.{unchecked}")
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--data", type=click.Path(path_type=Path), help="What the report was made from; a case knows it.")
+@click.option("--templates", type=click.Path(path_type=Path), help="A folder of your own templates.")
+@_MAPPING
+def rerun(folder: Path, data: Path | None, templates: Path | None, mapping: Path | None) -> None:
+    """Run a report, or the last run of a case, again; exit 1 shows what came out differently."""
+    from toolkit.errors import RunError
+    from toolkit.report.cases import SETTINGS_FILE, open_case_folder
+    from toolkit.report.rerun import rerun_report
+
+    if (folder / SETTINGS_FILE).exists():
+        case = open_case_folder(folder)
+        if not case.runs:
+            raise InputError(f"{case.case_id} has no run yet: `toolkit report --case {visible(folder, 200)}`")
+        folder, data, mapping, templates = case.runs[-1], case.data, case.mapping, case.templates
+    if data is None:
+        raise click.UsageError("a report does not say where its data lie: give --data")
+    found = rerun_report(folder, data=data, mapping=mapping, templates=templates, progress=sys.stderr.isatty())
+    click.echo(found.text)
+    if not found.same_files:
+        raise RunError("the findings are the same, files differ" if found.same else "it came out differently")
+
+
+@cli.command()
+@click.argument("before", type=click.Path(path_type=Path))
+@click.argument("after", type=click.Path(path_type=Path))
+@click.option("--out", type=_OUT, help="Where the tables and comparison.md go; only told, by default.")
+def compare(before: Path, after: Path, out: Path | None) -> None:
+    """Set two reports side by side: accounts in and out, proposals, findings new and gone."""
+    from toolkit.report.compare import compare_reports
+
+    found = compare_reports(before, after)
+    click.echo(found.text)
+    if out is not None:
+        from toolkit.report.exports import write_tables
+
+        write_tables({"accounts": found.accounts, "findings": found.findings, "about": found.about}, out, csv=True)
+        (out / "comparison.md").write_text(found.text, encoding="utf-8")
 
 
 def _report(
@@ -207,6 +343,11 @@ def _report(
         templates=folder,
         progress=sys.stderr.isatty(),
     )
+    _tell(where)
+
+
+def _tell(where: Path) -> None:
+    """Say what a report found, and where it lies."""
     case = json.loads((where / "case.json").read_text(encoding="utf-8"))["case"]
     _say(visible(case["bottom_line"], 1_000))
     click.echo(str(where / "report.html"))

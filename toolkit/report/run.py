@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from toolkit.errors import InputError, RunError, visible
-from toolkit.model.provenance import sha256_file
+from toolkit.model.provenance import sha256_bytes, sha256_file
 from toolkit.report.custody import build_manifest
 from toolkit.report.execute import clean_notebook, execute_template
 from toolkit.report.folders import check_target, private_folder, put_in_place
@@ -25,7 +25,7 @@ from toolkit.report.parameters import check_parameters
 from toolkit.report.templates import Template, find_template
 from toolkit.sources.files import find_mapping
 
-__all__ = ["run_report"]
+__all__ = ["resolve_data", "run_report"]
 
 _WHERE = ("out_dir", "data_uri", "mapping_uri")
 """Parameters that say where, not what: left out of the manifest and of the published notebook."""
@@ -78,9 +78,9 @@ def run_report(
         ``NAME.failed.ipynb``.
     """
     found = find_template(template, templates)
-    given = {**(parameters or {}), "data_uri": _existing(data)}
+    given = {**(parameters or {}), "data_uri": resolve_data(data)}
     if mapping is not None:
-        given["mapping_uri"] = _existing(mapping)
+        given["mapping_uri"] = resolve_data(mapping)
     values = check_parameters(found.parameters, given)
     target = Path(out).resolve()
     check_target(target)
@@ -101,8 +101,20 @@ def run_report(
     return target
 
 
-def _existing(path: str | Path) -> str:
-    """The absolute path of something that is there; the kernel runs in another folder."""
+def resolve_data(path: str | Path) -> str:
+    """Return the absolute path of data that are there; the kernel runs in another folder.
+
+    Raises
+    ------
+    InputError
+        If nothing is there, or it is the address of a database.
+
+    Examples
+    --------
+    >>> resolve_data("postgres://host/db")
+    Traceback (most recent call last):
+    toolkit.errors.InputError: postgres:// is a database: export its tables to Parquet, or to one .duckdb file, ...
+    """
     text = str(path)
     if "://" in text:
         scheme = visible(text.split("://")[0])
@@ -153,7 +165,8 @@ def _publish(
         "cells_executed": cells,
         "manifest_sha256": manifest["sha256"],
     }
-    _write_json(folder / "run.json", run)
+    # It stands outside the manifest, since it tells the time; so it bears a fingerprint of its own.
+    _write_json(folder / "run.json", {**run, "sha256": sha256_bytes(json.dumps(run, sort_keys=True).encode())})
 
 
 def _mapping_used(values: Mapping[str, Any]) -> list[tuple[str, str]]:
