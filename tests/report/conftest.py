@@ -139,10 +139,10 @@ class ByHand:
 
 @pytest.fixture
 def run_cells() -> Callable[..., ByHand]:
-    """Run the cells of the ring escalation without a kernel: the same cells, a tenth of the time."""
+    """Run the cells of a template without a kernel: the same cells, a tenth of the time."""
 
-    def run(seed_accounts: Sequence[str], **parameters: Any) -> ByHand:
-        source = json.loads((bundled("templates") / "ring_escalation.ipynb").read_text(encoding="utf-8"))
+    def run(seed_accounts: Sequence[str] = (), template: str = "ring_escalation", **parameters: Any) -> ByHand:
+        source = json.loads((bundled("templates") / f"{template}.ipynb").read_text(encoding="utf-8"))
         names: dict[str, Any] = {"__name__": "__main__"}
         cells = []
         for cell in source["cells"]:
