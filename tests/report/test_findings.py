@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from toolkit.model.case import Finding
+from toolkit.model.case import FINDING_TYPES, Finding
 from toolkit.model.tables import Actions, Expansion, Hubs, Ledger, Quality, conform, empty
 from toolkit.report.findings import bottom_line, find_ring_findings
 from toolkit.report.hypotheses import weigh_hypotheses
@@ -128,4 +128,4 @@ def test_hypotheses_need_somebody_who_joined() -> None:
 
 
 def test_every_type_that_is_made_has_a_heading() -> None:
-    assert {"linked_set", "seed_rejected", "hub_explained", "burst", "data_gap", "null_result"} == set(_HEADINGS)
+    assert set(FINDING_TYPES) == set(_HEADINGS)

@@ -139,7 +139,7 @@ def new_case(
         given["mapping_uri"] = resolve_data(mapping)
     values = check_parameters(found.parameters, given)
     # The same check that the run will make: a case that cannot run is not opened.
-    seen = open_case(case_id, values.get("seed_accounts") or ["-"], purpose="new", analyst="new")
+    seen = open_case(case_id, values.get("seed_accounts", ()), need_seeds=False, purpose="new", analyst="new")
     target = Path(into).resolve() / seen.case_id
     if target.exists():
         raise InputError(f"there is a case {case_id} in {visible(target.parent.name)} already: give another id")

@@ -16,7 +16,7 @@ from toolkit.model.tables import Expansion, Findings, conform
 from toolkit.views.names import Names
 from toolkit.views.words import count_of, join_words, say_family, say_fault
 
-__all__ = ["bottom_line", "find_ring_findings", "findings_table", "is_absent"]
+__all__ = ["bottom_line", "find_data_gaps", "find_ring_findings", "findings_table", "is_absent"]
 
 _HUBS_NAMED = 5
 _NOT_ACTION = "do not action"
@@ -103,6 +103,33 @@ def find_ring_findings(
     )
 
 
+def find_data_gaps(
+    ledger: pl.DataFrame, quality: pl.DataFrame, missing_tables: Sequence[str] = ()
+) -> tuple[Finding, ...]:
+    """State what the data could not show, as every report has to.
+
+    Parameters
+    ----------
+    ledger, quality : polars.DataFrame
+        Contracts ``Ledger`` and ``Quality``.
+    missing_tables : sequence of str
+        Canonical tables that were not there.
+
+    Returns
+    -------
+    tuple of Finding
+        Numbered F1, F2, ...
+
+    Examples
+    --------
+    >>> from toolkit.model.tables import Ledger, Quality, empty
+    >>> [f.type for f in find_data_gaps(empty(Ledger), empty(Quality), ["payments"])]
+    ['data_gap']
+    """
+    drafts = _gaps(ledger, quality, missing_tables)
+    return tuple(Finding.model_validate({"finding_id": f"F{i}", **draft}) for i, draft in enumerate(drafts, 1))
+
+
 def bottom_line(findings: Sequence[Finding], actions: pl.DataFrame, seeds: Sequence[str] = ()) -> str:
     """Say in a few sentences what a policy lead must know.
 
@@ -124,7 +151,7 @@ def bottom_line(findings: Sequence[Finding], actions: pl.DataFrame, seeds: Seque
     >>> bottom_line((), empty(Actions))
     'Nothing was found. No action is proposed.'
     """
-    first = [f for f in findings if f.type in ("linked_set", "null_result")][:1]
+    first = [f for f in findings if f.type in ("linked_set", "return_attempt", "null_result")][:1]
     said = first[0].statement if first else "Nothing was found."
     said += "".join(f" {f.statement}" for f in findings if f.type == "seed_rejected")
     counts = dict(actions.group_by("rung").len().sort("rung").iter_rows())

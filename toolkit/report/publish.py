@@ -25,6 +25,7 @@ def open_case(
     *,
     window: tuple[str, str] = ("", ""),
     as_of: str = "",
+    need_seeds: bool = True,
     **about: Any,
 ) -> Case:
     """Check what an escalation says before anything is computed from it.
@@ -39,6 +40,8 @@ def open_case(
         Start and end as ISO times with a zone; empty text = open.
     as_of : str
         ISO time with a zone; empty text = everything.
+    need_seeds : bool
+        Whether the template starts from accounts.
     **about
         ``purpose``, ``analyst`` and ``tlp``.
 
@@ -61,7 +64,7 @@ def open_case(
     toolkit.errors.InputError: case_id: a case id has 1 to 64 letters, digits, '_' or '-', ...
     """
     once = tuple(dict.fromkeys(seeds))
-    if not once:
+    if not once and need_seeds:
         raise InputError(
             "a ring escalation starts from accounts, and none was given: -p seed_accounts=ID, repeated for more"
         )
