@@ -84,25 +84,29 @@ def events(make_events: Callable[..., pl.DataFrame]) -> pl.DataFrame:
 
 
 @often
-@given(st.lists(st.tuples(st.sampled_from(["on", "some", "hide", "undo"]), st.integers(0, 30)), max_size=8))
-def test_pivots(observations: pl.DataFrame, run: Run, steps: list[tuple[str, int]]) -> None:
-    panel = PivotPanel(observations, ["a0"])
+@given(
+    st.booleans(),
+    st.lists(
+        st.tuples(st.sampled_from(["on", "some", "isolate", "pin", "hide", "undo"]), st.integers(0, 30)), max_size=8
+    ),
+)
+def test_pivots(observations: pl.DataFrame, run: Run, by_value: bool, steps: list[tuple[str, int]]) -> None:
+    panel = PivotPanel(observations, values=[("card", HOSTILE)]) if by_value else PivotPanel(observations, ["a0"])
     for act, pick in steps:
         values = "value" in panel.rows.columns
         chosen = panel.rows[[pick % panel.rows.height]] if panel.rows.height else panel.rows
+        keys = chosen.select("kind", "value").rows() if values else chosen["account_id"].to_list()
         if act == "undo":
             panel.undo()
-        elif act == "hide" and values:
-            panel.hide(chosen.select("kind", "value").rows())
-        elif values:
-            panel.to_accounts(None if act == "on" else chosen.select("kind", "value").rows())
+        elif act in ("isolate", "pin") or (act == "hide" and values):
+            getattr(panel, act)(keys)
         elif act != "hide":
-            panel.to_values(None if act == "on" else chosen["account_id"].to_list())
+            (panel.to_accounts if values else panel.to_values)(None if act == "on" else keys)
     assert_frame_equal(run(panel.code, observations=observations), panel.rows)
 
 
 @often
-@given(presses("Go on", "Hide", "Back"))
+@given(presses("Go on", "Isolate", "Pin", "Hide", "Back"))
 def test_pivots_by_their_buttons(observations: pl.DataFrame, run: Run, steps: list[tuple[str, list[int], str]]) -> None:
     panel = PivotPanel(observations, ["a0"])
     for step in steps:

@@ -29,10 +29,10 @@ def test_the_screen_follows_and_leads(observations: pl.DataFrame) -> None:
     assert crumbs.value.count("›") == 1
     assert "find_holders" in panel.code
     assert table.note.endswith("rows")
-    buttons.children[2].click()
+    buttons.children[4].click()
     assert "value" in panel.rows.columns
     table.selected = [0]
-    buttons.children[1].click()
+    buttons.children[3].click()
     assert (kind, value) not in panel.rows.select("kind", "value").rows()
     assert panel.view is panel.view
 
@@ -42,3 +42,23 @@ def test_ways_that_do_not_lead_on_are_said(observations: pl.DataFrame) -> None:
         PivotPanel(observations, ["nobody"])
     with pytest.raises(UnknownNameError, match="to_accounts"):
         PivotPanel(observations, ["a0"]).to_values()
+    with pytest.raises(InputError, match="none of 1 value is in the observations"):
+        PivotPanel(observations, values=[("device", "none")])
+    with pytest.raises(InputError, match="accounts or with values"):
+        PivotPanel(observations)
+
+
+def test_what_is_pinned_stays_whatever_is_hidden_or_isolated(observations: pl.DataFrame) -> None:
+    panel = PivotPanel(observations, values=[("device", "d1")])
+    assert panel.rows["account_id"].to_list() == ["a1", "a11", "a16", "a6"]
+    panel.pin(["a6"])
+    panel.isolate(["a1"])
+    assert panel.rows["account_id"].to_list() == ["a1", "a6"]
+    panel.to_values(["a2"])
+    assert panel._now.asked == ("a2", "a6")
+    panel.pin([("device", "d1")])
+    panel.hide([("device", "d1"), ("device", "d2")])
+    assert panel.rows.filter(kind="device")["value"].to_list() == ["d1"]
+    for _ in range(6):
+        panel.undo()
+    assert panel.rows.height == 4

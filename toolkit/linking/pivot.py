@@ -10,14 +10,14 @@ near zero (Agresti 2013, section 3.1).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
 from toolkit.errors import InputError
 from toolkit.model.tables import Observations, conform
 
-__all__ = ["find_holders", "find_values"]
+__all__ = ["find_holders", "find_values", "keep_rows"]
 
 _PAIR: Final = {"kind": pl.String, "value": pl.String}
 _WIDEST: Final = 1_000
@@ -148,6 +148,39 @@ def find_holders(observations: pl.DataFrame, values: Iterable[tuple[str, str]], 
     return found.filter(pl.col("held") >= min_values).sort(
         ["held", "bits", "account_id"], descending=[True, True, False]
     )
+
+
+def keep_rows(rows: pl.DataFrame, keys: Iterable[Any]) -> pl.DataFrame:
+    """Keep some rows of a pivot.
+
+    Parameters
+    ----------
+    rows : polars.DataFrame
+        From :func:`find_values` or :func:`find_holders`.
+    keys : iterable of (kind, value), or of str
+        Values, or account ids; those that are not there keep nothing.
+
+    Returns
+    -------
+    polars.DataFrame
+        These rows, in their order.
+
+    Raises
+    ------
+    InputError
+        If the rows are neither values nor accounts.
+
+    Examples
+    --------
+    >>> keep_rows(pl.DataFrame({"account_id": ["a", "b"], "held": [2, 1]}), ["b"]).rows()
+    [('b', 1)]
+    """
+    on = ["kind", "value"] if "value" in rows.columns else ["account_id"]
+    if not set(on) <= set(rows.columns):
+        raise InputError(f"these rows are of neither values nor accounts: they have {', '.join(rows.columns)}")
+    wanted = [key if len(on) > 1 else (key,) for key in sorted(set(keys))]
+    table = pl.DataFrame(wanted, schema=dict.fromkeys(on, pl.String), orient="row")
+    return rows.join(table, on=on, how="semi", maintain_order="left")
 
 
 def _pairs(observations: pl.DataFrame) -> pl.DataFrame:
