@@ -181,7 +181,7 @@ def test_outputs_that_are_not_ours_are_left_out(hostile: list[str], look: Look) 
     _check_live(seen)
 
 
-def _charts(hostile: list[str]) -> list[Any]:
+def hostile_charts(hostile: list[str]) -> list[Any]:
     n = len(hostile)
     at = [START + timedelta(hours=i) for i in range(n)]
     events = pl.DataFrame({"account_id": hostile, "event_at": at, "event": hostile, "source": hostile})
@@ -255,7 +255,7 @@ def _charts(hostile: list[str]) -> list[Any]:
 
 def test_every_chart(hostile: list[str], look: Look) -> None:
     """Labels, axes, legends, captions, and the tooltip of every mark."""
-    page = _page(*(show_chart(chart, " ".join(hostile)) for chart in _charts(hostile)))
+    page = _page(*(show_chart(chart, " ".join(hostile)) for chart in hostile_charts(hostile)))
     _check_markup(page)
     seen = look(page)
     charts = seen.page.locator(".vega svg").count()
@@ -273,7 +273,7 @@ def test_every_chart(hostile: list[str], look: Look) -> None:
 
 def test_two_hostile_names_are_never_drawn_as_one(hostile: list[str]) -> None:
     """As many lanes, bars and labels as there were values."""
-    lift, waterfall, why, _, lanes, *_, clusters, hubs, _, edge, _, _ = (c.to_dict() for c in _charts(hostile))
+    lift, waterfall, why, _, lanes, *_, clusters, hubs, _, edge, _, _ = (c.to_dict() for c in hostile_charts(hostile))
     for chart, column, count in (
         (lift, "label", len(hostile)),
         (waterfall, "label", len(hostile) + 1),

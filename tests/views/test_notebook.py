@@ -29,8 +29,8 @@ def test_a_chart_goes_out_as_data_and_never_as_markup(shell: InteractiveShell) -
     chart = alt.Chart(pl.DataFrame({"a": [ATTACK]}), title=ATTACK).mark_bar().encode(x="a:N")
     for shown in (chart, chart + chart, chart | chart):
         data, _ = shell.display_formatter.format(shown)
-        assert set(data) == {"application/vnd.vegalite.v6+json", "text/plain"}
-        assert ATTACK in json.dumps(data["application/vnd.vegalite.v6+json"])
+        assert set(data) == {"application/vnd.vegalite.v5+json", "text/plain"}
+        assert ATTACK in json.dumps(data["application/vnd.vegalite.v5+json"])
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_chart_that_reaches_out_is_told_about_instead(shell: InteractiveShell,
 
 def test_an_analysts_own_expressions_are_drawn(shell: InteractiveShell) -> None:
     chart = alt.Chart(pl.DataFrame({"a": [1]})).transform_calculate(b="datum.a * 2").mark_point().encode(x="b:Q")
-    assert "application/vnd.vegalite.v6+json" in shell.display_formatter.format(chart)[0]
+    assert "application/vnd.vegalite.v5+json" in shell.display_formatter.format(chart)[0]
 
 
 def test_plans_are_escaped(shell: InteractiveShell) -> None:

@@ -47,4 +47,4 @@ def test_hidden_nodes_are_not_grown_into(view: GraphView) -> None:
 def test_without_its_kernel_the_notebook_keeps_a_still_picture(view: GraphView) -> None:
     data, _ = view._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in data
-    assert data["application/vnd.vegalite.v6+json"]["description"].startswith("4 accounts and 3 values")
+    assert data["application/vnd.vegalite.v5+json"]["description"].startswith("4 accounts and 3 values")

@@ -91,7 +91,7 @@ def test_a_saved_notebook_without_its_kernel_still_shows_a_table_and_a_picture(o
     lab.page.wait_for_selector(".tk-graph[data-ready=yes]", timeout=30_000)
     lab.save()
     text = lab.path.read_text("utf-8")
-    assert "vnd.vegalite.v6+json" in text
+    assert "vnd.vegalite.v5+json" in text
     assert "account:11" in text
 
 

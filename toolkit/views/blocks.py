@@ -20,7 +20,9 @@ from toolkit.views.words import count_of
 
 __all__ = [
     "BLOCK_MIME",
+    "CHART_MIME",
     "Block",
+    "for_notebook",
     "format_cell",
     "show_card",
     "show_chart",
@@ -32,6 +34,9 @@ __all__ = [
 ]
 
 BLOCK_MIME = "application/vnd.investigation-toolkit.block+json"
+CHART_MIME = "application/vnd.vegalite.v5+json"
+"""What JupyterLab (4.2 to 4.6, at least) draws by itself; it does not know the number 6, and draws the same
+specifications."""
 
 _SHORT, _NARROW, _LONG = 24, 44, 90
 """Characters: text up to the first stays on one line, and so do ids without a blank up to the second; text over the
@@ -59,7 +64,7 @@ class Block:
             "text/plain": self.as_text(),
         }
         if self.kind == "chart" or "still" in self.payload:
-            bundle["application/vnd.vegalite.v6+json"] = self.payload["spec" if self.kind == "chart" else "still"]
+            bundle[CHART_MIME] = for_notebook(self.payload["spec" if self.kind == "chart" else "still"])
         else:
             bundle["text/html"] = self.as_html()
         return bundle
@@ -99,6 +104,21 @@ class Block:
         if self.kind == "findings":
             return "".join(f"<p><b>{_html(f['finding_id'])}</b> {_html(f['statement'])}</p>" for f in p["findings"])
         return "".join(f"<p>{_html(line)}</p>" for line in p["paragraphs"])
+
+
+def for_notebook(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a checked specification as a notebook is given it, under :data:`CHART_MIME`.
+
+    The menu beside the chart saves it as a picture; the entry that takes the data to an editor on the web is left out.
+
+    Examples
+    --------
+    >>> for_notebook({"mark": "bar"})["usermeta"]["embedOptions"]["actions"]["editor"]
+    False
+    """
+    menu = {"export": True, "source": False, "compiled": False, "editor": False}
+    schema = "https://vega.github.io/schema/vega-lite/v5.json"  # its name: nothing is fetched
+    return {**spec, "$schema": schema, "usermeta": {"embedOptions": {"actions": menu}}}
 
 
 def _html(text: str, limit: int = 2_000) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from toolkit.errors import visible
+from toolkit.views.blocks import CHART_MIME, for_notebook
 from toolkit.views.safe import UnsafeChartError, escape, lint_spec
 
 __all__ = ["register"]
@@ -50,7 +51,7 @@ def format_chart(chart: Any, include: Any = None, exclude: Any = None) -> tuple[
     >>> import altair as alt
     >>> data, _ = format_chart(alt.Chart(alt.Data(values=[{"a": "</script>"}])).mark_bar().encode(x="a:N"))
     >>> sorted(data)
-    ['application/vnd.vegalite.v6+json', 'text/plain']
+    ['application/vnd.vegalite.v5+json', 'text/plain']
     >>> format_chart(alt.Chart("https://evil.example/x.json").mark_bar())[0]["text/plain"]
     'Not drawn: this chart is not safe to draw: data.url: not allowed'
     """
@@ -61,7 +62,7 @@ def format_chart(chart: Any, include: Any = None, exclude: Any = None) -> tuple[
         return {"text/plain": f"Not drawn: {error}"}, {}
     spec.pop("usermeta", None)
     said = visible(str(spec.get("description") or "chart"), 300)
-    return {"application/vnd.vegalite.v6+json": spec, "text/plain": f"[{said}]"}, {}
+    return {CHART_MIME: for_notebook(spec), "text/plain": f"[{said}]"}, {}
 
 
 def format_plan(plan: Any) -> str:
