@@ -38,6 +38,9 @@ CHART_MIME = "application/vnd.vegalite.v5+json"
 """What JupyterLab (4.2 to 4.6, at least) draws by itself; it does not know the number 6, and draws the same
 specifications."""
 
+_NOTEBOOK = {"width": 800, "height": 300}
+"""Pixels of a chart that would be as large as its place."""
+
 _SHORT, _NARROW, _LONG = 24, 44, 90
 """Characters: text up to the first stays on one line, and so do ids without a blank up to the second; text over the
 third gets most of the width."""
@@ -110,6 +113,7 @@ def for_notebook(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return a checked specification as a notebook is given it, under :data:`CHART_MIME`.
 
     The menu beside the chart saves it as a picture; the entry that takes the data to an editor on the web is left out.
+    Sizes are numbers: JupyterLab draws a chart before its container has a size, and one of no width over and over.
 
     Examples
     --------
@@ -118,7 +122,8 @@ def for_notebook(spec: Mapping[str, Any]) -> dict[str, Any]:
     """
     menu = {"export": True, "source": False, "compiled": False, "editor": False}
     schema = "https://vega.github.io/schema/vega-lite/v5.json"  # its name: nothing is fetched
-    return {**spec, "$schema": schema, "usermeta": {"embedOptions": {"actions": menu}}}
+    sizes = {side: most for side, most in _NOTEBOOK.items() if spec.get(side) == "container"}
+    return {**spec, **sizes, "$schema": schema, "usermeta": {"embedOptions": {"actions": menu}}}
 
 
 def _html(text: str, limit: int = 2_000) -> str:
