@@ -29,6 +29,12 @@ class Lab:
     path: Path
     outside: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    dialogs: list[str] = field(default_factory=list)
+
+    @property
+    def executed(self) -> list[Any]:
+        """What hostile strings have run: they push onto ``window.__pwned``, or open a dialog."""
+        return [*self.page.evaluate("window.__pwned"), *self.dialogs]
 
     def run(self) -> None:
         """Run every cell, and wait for the last."""
@@ -109,7 +115,7 @@ def open_lab(server: tuple[str, Path]) -> Iterator[Callable[..., Lab]]:
         args = ["--no-sandbox", "--disable-background-networking", "--enable-unsafe-swiftshader"]
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=args)
 
-        def open_(name: str, *cells: str) -> Lab:
+        def open_(name: str, *cells: str, kernel: bool = True) -> Lab:
             path = root / f"{name}.ipynb"
             if cells:
                 book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
@@ -121,9 +127,14 @@ def open_lab(server: tuple[str, Path]) -> Iterator[Callable[..., Lab]]:
                 "request",
                 lambda r: lab.outside.append(r.url) if not r.url.startswith((url, "data:", "blob:")) else None,
             )
+            page.add_init_script("window.__pwned = []")
+            page.on("dialog", lambda shown: (lab.dialogs.append(shown.message), shown.dismiss()))
             page.on("pageerror", lambda error: lab.errors.append(str(error)))
             page.goto(f"{url}/lab/tree/{name}.ipynb?reset")
             page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+            if not kernel:  # the notebook names one that is not there, and the lab asks
+                page.get_by_role("button", name="No Kernel", exact=True).click(timeout=60_000)
+                return lab
             page.wait_for_function(
                 "() => window.jupyterapp.shell.currentWidget?.context?.sessionContext?.session?.kernel?.status"
                 " === 'idle'",

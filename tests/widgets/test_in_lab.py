@@ -21,7 +21,6 @@ for i in range(11):
 view = GraphView(graph)
 view
 """
-COMMS = "len(__import__('comm').get_comm_manager().comms)"
 PANEL = """
 import polars as pl
 from toolkit.linking.observations import find_observations
@@ -55,20 +54,6 @@ def test_a_box_on_the_screen_is_a_selection_in_python_and_back(open_lab: Callabl
     assert lab.ask("[view.hidden, view.selection]") == [["account:3", "ip:2", "ip:3"], []]
     assert lab.outside == []
     assert lab.errors == []
-
-
-def test_running_a_cell_again_keeps_what_was_done_and_leaks_nothing(open_lab: Callable[..., Any]) -> None:
-    lab = open_lab("again", NETWORK, "view")
-    lab.run()
-    lab.ask("view.select(['3'])")
-    before = lab.ask(COMMS)
-    for _ in range(10):
-        lab.page.evaluate("window.jupyterapp.commands.execute('notebook:run-cell')")
-        lab.page.wait_for_timeout(150)
-    lab.page.wait_for_selector(".tk-graph[data-ready=yes]", timeout=30_000)
-    assert lab.ask("view.accounts") == ["3"]
-    assert lab.page.locator(".tk-foot").last.inner_text().startswith("23 nodes, 22 edges, 1 selected")
-    assert lab.ask(COMMS) == before
 
 
 def test_a_panel_is_walked_by_mouse_and_shows_text_as_text(open_lab: Callable[..., Any]) -> None:

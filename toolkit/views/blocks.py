@@ -113,7 +113,8 @@ def for_notebook(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return a checked specification as a notebook is given it, under :data:`CHART_MIME`.
 
     The menu beside the chart saves it as a picture; the entry that takes the data to an editor on the web is left out.
-    Sizes are numbers: JupyterLab draws a chart before its container has a size, and one of no width over and over.
+    Sizes are numbers: JupyterLab draws a chart before its container has a size, and one of no width over and over. It
+    stands on white, in a dark notebook too: its inks were chosen for that.
 
     Examples
     --------
@@ -123,7 +124,10 @@ def for_notebook(spec: Mapping[str, Any]) -> dict[str, Any]:
     menu = {"export": True, "source": False, "compiled": False, "editor": False}
     schema = "https://vega.github.io/schema/vega-lite/v5.json"  # its name: nothing is fetched
     sizes = {side: most for side, most in _NOTEBOOK.items() if spec.get(side) == "container"}
-    return {**spec, **sizes, "$schema": schema, "usermeta": {"embedOptions": {"actions": menu}}}
+    config = dict(spec.get("config") or {})
+    if config.get("background") == "transparent":
+        config |= {"background": "white", "padding": 8}
+    return {**spec, **sizes, "config": config, "$schema": schema, "usermeta": {"embedOptions": {"actions": menu}}}
 
 
 def _html(text: str, limit: int = 2_000) -> str:

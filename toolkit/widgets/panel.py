@@ -78,5 +78,4 @@ class Panel:
         """Give the widget, and the rows for whoever opens the notebook without its kernel."""
         bundle = self.view._repr_mimebundle_(**more)
         data, meta = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
-        still, _ = Rows(self.rows)._repr_mimebundle_(**more)
-        return {**data, "text/html": still["text/html"], "text/plain": still["text/plain"]}, meta
+        return {**data, **self._table.still()}, meta

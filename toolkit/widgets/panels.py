@@ -68,6 +68,7 @@ class TimelineBrush(Panel):
 
         alt.JupyterChart.enable_offline()
         drawn = draw_swimlanes(self._events, self._lanes, overview=True)
+        drawn.chart.config.background = "white"  # in a dark notebook too: the inks were chosen for that
         self._chart = alt.JupyterChart(drawn.chart)
         self._chart.selections.observe(self._brushed, ["brush"])
         return [self._chart]

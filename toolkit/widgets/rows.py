@@ -97,6 +97,11 @@ class Rows(anywidget.AnyWidget):
         """The chosen rows, in the order of the frame."""
         return self.frame[sorted(i for i in set(self.selected) if 0 <= i < self.frame.height)]
 
+    def still(self) -> dict[str, str]:
+        """Return the same rows as markup and as text, for a notebook without its kernel; what is masked stays so."""
+        table = show_table(self.frame, columns=self._titles, limit=_SHOWN, mask=self._mask)
+        return {"text/html": table.as_html(), "text/plain": table.as_text()}
+
     def reveal(self, row: int, column: str) -> str:
         """Return one masked value as text, and write down that it was asked for."""
         if column not in self._mask:
@@ -120,6 +125,5 @@ class Rows(anywidget.AnyWidget):
     def _repr_mimebundle_(self, **more: Any) -> Any:
         """Give the widget, and the same table for whoever opens the notebook without its kernel."""
         bundle = super()._repr_mimebundle_(**more)
-        still = show_table(self.frame, columns=self._titles, limit=_SHOWN, mask=self._mask)
         data, meta = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
-        return {**data, "text/html": still.as_html(), "text/plain": still.as_text()}, meta
+        return {**data, **self.still()}, meta
