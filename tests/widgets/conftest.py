@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,10 +67,9 @@ class Lab:
         self.page.wait_for_timeout(1_500)
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+@contextmanager
+def serve(root: Path) -> Iterator[tuple[str, Path]]:
     """JupyterLab, without a password, on this machine alone."""
-    root = tmp_path_factory.mktemp("lab")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -105,9 +105,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
     lab.wait(timeout=20)
 
 
-@pytest.fixture
-def open_lab(server: tuple[str, Path]) -> Iterator[Callable[..., Lab]]:
-    """Open a notebook of some cells in the lab, or one that is there already."""
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """One lab for all tests."""
+    with serve(tmp_path_factory.mktemp("lab")) as served:
+        yield served
+
+
+@contextmanager
+def open_labs(server: tuple[str, Path]) -> Iterator[Callable[..., Lab]]:
+    """Chromium in front of a lab."""
     url, root = server
     with sync_playwright() as playwright:
         if not Path(CHROMIUM).exists():
@@ -144,3 +151,10 @@ def open_lab(server: tuple[str, Path]) -> Iterator[Callable[..., Lab]]:
 
         yield open_
         chromium.close()
+
+
+@pytest.fixture
+def open_lab(server: tuple[str, Path]) -> Iterator[Callable[..., Lab]]:
+    """Open a notebook of some cells in the lab, or one that is there already."""
+    with open_labs(server) as open_:
+        yield open_

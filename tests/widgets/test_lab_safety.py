@@ -99,15 +99,19 @@ INJECTED = ", ".join(
     for what in (
         "img:not([src^='data:image/png'])", "iframe", "object", "embed", "video", "audio", "base", "math", "template",
         "form:not(.vega-bindings:empty)", "link", "script", "meta", "svg image", "svg script", "svg foreignObject",
-        "[onerror]", "[onload]", "[onfocus]", "[onmouseover]", "[ontoggle]", "a[href*='evil']", "a[href^='javascript']",
+        "[onerror]", "[onload]", "[onfocus]", "[onmouseover]", "[ontoggle]", "a[href*='evil']:not(.jp-RenderedText a)", "a[href^='javascript']",
         "mjx-container", ".MathJax",
     )
 )  # fmt: skip
 
 
 def injected(lab: Any) -> list[str]:
-    """Elements in outputs that are nobody's but the data's."""
-    return list(lab.page.locator(INJECTED).evaluate_all("all => all.map(e => e.outerHTML.slice(0, 300))"))
+    """Elements in outputs that are nobody's but the data's.
+
+    Addresses in printed text are made links by the lab itself, whoever prints them; they wait for a click.
+    """
+    told = "e => `${e.outerHTML.slice(0, 200)} in ${e.closest('.jp-Cell').innerText.slice(0, 80)}`"
+    return list(lab.page.locator(INJECTED).evaluate_all(f"all => all.map({told})"))
 
 
 def look_around(lab: Any) -> None:

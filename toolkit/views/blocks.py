@@ -15,7 +15,7 @@ import polars as pl
 
 from toolkit.errors import ContractError, nearest, visible
 from toolkit.model.case import Finding
-from toolkit.views.safe import defang, escape, lint_spec
+from toolkit.views.safe import defang, escape, lint_spec, no_math
 from toolkit.views.words import count_of
 
 __all__ = [
@@ -69,7 +69,7 @@ class Block:
         if self.kind == "chart" or "still" in self.payload:
             bundle[CHART_MIME] = for_notebook(self.payload["spec" if self.kind == "chart" else "still"])
         else:
-            bundle["text/html"] = self.as_html()
+            bundle["text/html"] = no_math(self.as_html())
         return bundle
 
     def as_text(self) -> str:

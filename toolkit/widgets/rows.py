@@ -13,7 +13,7 @@ import traitlets
 
 from toolkit.errors import UnknownNameError, visible
 from toolkit.views.blocks import format_cell, show_table
-from toolkit.views.safe import defang
+from toolkit.views.safe import defang, no_math
 
 __all__ = ["Rows"]
 
@@ -100,7 +100,7 @@ class Rows(anywidget.AnyWidget):
     def still(self) -> dict[str, str]:
         """Return the same rows as markup and as text, for a notebook without its kernel; what is masked stays so."""
         table = show_table(self.frame, columns=self._titles, limit=_SHOWN, mask=self._mask)
-        return {"text/html": table.as_html(), "text/plain": table.as_text()}
+        return {"text/html": no_math(table.as_html()), "text/plain": table.as_text()}
 
     def reveal(self, row: int, column: str) -> str:
         """Return one masked value as text, and write down that it was asked for."""
