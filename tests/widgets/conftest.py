@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -137,10 +138,20 @@ def open_labs(server: tuple[str, Path]) -> Iterator[Callable[..., Lab]]:
             page.add_init_script("window.__pwned = []")
             page.on("dialog", lambda shown: (lab.dialogs.append(shown.message), shown.dismiss()))
             page.on("pageerror", lambda error: lab.errors.append(str(error)))
+            if not kernel:
+                page.route(
+                    re.compile("/api/(sessions|kernels)"),
+                    lambda route: route.continue_() if route.request.method == "GET" else route.abort(),
+                )
             page.goto(f"{url}/lab/tree/{name}.ipynb?reset")
             page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
-            if not kernel:  # the notebook names one that is not there, and the lab asks
-                page.get_by_role("button", name="No Kernel", exact=True).click(timeout=60_000)
+            if not kernel:  # the lab asks which one to start, and starts one whatever is said: here it cannot
+                page.wait_for_selector(".jp-Dialog", timeout=60_000)
+                for _ in range(20):  # "No Kernel", and then that none could be started
+                    for place in (-2, -1):
+                        page.evaluate("i => [...document.querySelectorAll('.jp-Dialog-button')].at(i)?.click()", place)
+                        page.wait_for_timeout(300)
+                assert page.locator(".jp-Dialog").count() == 0
                 return lab
             page.wait_for_function(
                 "() => window.jupyterapp.shell.currentWidget?.context?.sessionContext?.session?.kernel?.status"

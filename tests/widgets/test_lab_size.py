@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from toolkit.views.blocks import CHART_MIME
 from toolkit.views.timeline import draw_swimlanes
 
 MEGABYTE = 1_000_000
@@ -34,7 +35,7 @@ def _spec_bytes(rows: int) -> int:
     accounts = pl.Series(rng.integers(0, 200, rows)).cast(pl.String)
     verbs = pl.Series(["chat", "login", "request"]).gather(rng.integers(0, 3, rows))
     events = pl.DataFrame({"event_at": at, "account_id": accounts, "event": verbs})
-    return len(json.dumps(draw_swimlanes(events, overview=True)._repr_mimebundle_()["application/vnd.vegalite.v5+json"]))
+    return len(json.dumps(draw_swimlanes(events, overview=True)._repr_mimebundle_()[CHART_MIME]))
 
 
 def test_a_million_events_weigh_what_a_hundred_thousand_do() -> None:
