@@ -56,6 +56,20 @@ def test_a_box_on_the_screen_is_a_selection_in_python_and_back(open_lab: Callabl
     assert lab.errors == []
 
 
+def test_the_network_is_still_drawn_when_the_theme_changes(open_lab: Callable[..., Any]) -> None:
+    lab = open_lab("theme", NETWORK)
+    lab.run()
+    page = lab.page
+    page.wait_for_selector(".tk-graph[data-ready=yes]", timeout=30_000)
+    wide = "document.querySelector('.sigma-nodes').width"
+    before = page.evaluate(wide)
+    for theme, dark in (("JupyterLab Dark", 1), ("JupyterLab Light", 0)):
+        page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
+        page.wait_for_timeout(2_500)
+        assert page.locator(".tk-graph.tk-dark").count() == dark
+        assert page.evaluate(wide) == before > 100
+
+
 def test_a_panel_is_walked_by_mouse_and_shows_text_as_text(open_lab: Callable[..., Any]) -> None:
     lab = open_lab("panel", PANEL)
     lab.run()
