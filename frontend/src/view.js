@@ -179,7 +179,18 @@ class View {
     const dark = light ? light === "false" : this.scheme ? this.scheme.matches : matchMedia("(prefers-color-scheme: dark)").matches;
     this.dark = dark;
     this.root.classList.toggle("tk-dark", dark);
-    this.sigma?.refresh({ skipIndexation: true });
+    this.repaint();
+  }
+
+  // JupyterLab hides the page while it loads a theme: a picture drawn then would be one pixel wide, and stay so.
+  repaint(frames = 300) {
+    if (!this.sigma) return;
+    if (!this.stage.clientWidth) {
+      if (frames) requestAnimationFrame(() => this.repaint(frames - 1));
+      return;
+    }
+    this.sigma.resize();
+    this.sigma.refresh({ skipIndexation: true });
   }
 
   wake() {

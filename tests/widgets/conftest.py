@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,12 @@ class Lab:
     path: Path
     outside: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    dialogs: list[str] = field(default_factory=list)
+
+    @property
+    def executed(self) -> list[Any]:
+        """What hostile strings have run: they push onto ``window.__pwned``, or open a dialog."""
+        return [*self.page.evaluate("window.__pwned"), *self.dialogs]
 
     def run(self) -> None:
         """Run every cell, and wait for the last."""
@@ -72,10 +80,9 @@ class Lab:
         self.page.wait_for_timeout(1_500)
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+@contextmanager
+def serve(root: Path) -> Iterator[tuple[str, Path]]:
     """JupyterLab, without a password, on this machine alone."""
-    root = tmp_path_factory.mktemp("lab")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -111,9 +118,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
     lab.wait(timeout=20)
 
 
-@pytest.fixture
-def open_lab(server: tuple[str, Path]) -> Iterator[Callable[..., Lab]]:
-    """Open a notebook of some cells in the lab, or one that is there already."""
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """One lab for all tests."""
+    with serve(tmp_path_factory.mktemp("lab")) as served:
+        yield served
+
+
+@contextmanager
+def open_labs(server: tuple[str, Path]) -> Iterator[Callable[..., Lab]]:
+    """Chromium in front of a lab."""
     url, root = server
     with sync_playwright() as playwright:
         if not Path(CHROMIUM).exists():
@@ -121,7 +135,7 @@ def open_lab(server: tuple[str, Path]) -> Iterator[Callable[..., Lab]]:
         args = ["--no-sandbox", "--disable-background-networking", "--enable-unsafe-swiftshader"]
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=args)
 
-        def open_(name: str, *cells: str) -> Lab:
+        def open_(name: str, *cells: str, kernel: bool = True) -> Lab:
             path = root / f"{name}.ipynb"
             if cells:
                 book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
@@ -133,9 +147,24 @@ def open_lab(server: tuple[str, Path]) -> Iterator[Callable[..., Lab]]:
                 "request",
                 lambda r: lab.outside.append(r.url) if not r.url.startswith((url, "data:", "blob:")) else None,
             )
+            page.add_init_script("window.__pwned = []")
+            page.on("dialog", lambda shown: (lab.dialogs.append(shown.message), shown.dismiss()))
             page.on("pageerror", lambda error: lab.errors.append(str(error)))
+            if not kernel:
+                page.route(
+                    re.compile("/api/(sessions|kernels)"),
+                    lambda route: route.continue_() if route.request.method == "GET" else route.abort(),
+                )
             page.goto(f"{url}/lab/tree/{name}.ipynb?reset")
             page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+            if not kernel:  # the lab asks which one to start, and starts one whatever is said: here it cannot
+                page.wait_for_selector(".jp-Dialog", timeout=60_000)
+                for _ in range(20):  # "No Kernel", and then that none could be started
+                    for place in (-2, -1):
+                        page.evaluate("i => [...document.querySelectorAll('.jp-Dialog-button')].at(i)?.click()", place)
+                        page.wait_for_timeout(300)
+                assert page.locator(".jp-Dialog").count() == 0
+                return lab
             page.wait_for_function(
                 "() => window.jupyterapp.shell.currentWidget?.context?.sessionContext?.session?.kernel?.status"
                 " === 'idle'",
@@ -145,3 +174,10 @@ def open_lab(server: tuple[str, Path]) -> Iterator[Callable[..., Lab]]:
 
         yield open_
         chromium.close()
+
+
+@pytest.fixture
+def open_lab(server: tuple[str, Path]) -> Iterator[Callable[..., Lab]]:
+    """Open a notebook of some cells in the lab, or one that is there already."""
+    with open_labs(server) as open_:
+        yield open_

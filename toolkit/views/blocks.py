@@ -15,7 +15,7 @@ import polars as pl
 
 from toolkit.errors import ContractError, nearest, visible
 from toolkit.model.case import Finding
-from toolkit.views.safe import defang, escape, lint_spec
+from toolkit.views.safe import defang, escape, lint_spec, no_math
 from toolkit.views.words import count_of
 
 __all__ = [
@@ -38,8 +38,8 @@ CHART_MIME = "application/vnd.vegalite.v5+json"
 """What JupyterLab (4.2 to 4.6, at least) draws by itself; it does not know the number 6, and draws the same
 specifications."""
 
-_WIDE = 680
-"""Pixels of a chart in a notebook."""
+_NOTEBOOK = {"width": 800, "height": 300}
+"""Pixels of a chart that would be as large as its place."""
 
 _SHORT, _NARROW, _LONG = 24, 44, 90
 """Characters: text up to the first stays on one line, and so do ids without a blank up to the second; text over the
@@ -69,7 +69,7 @@ class Block:
         if self.kind == "chart" or "still" in self.payload:
             bundle[CHART_MIME] = for_notebook(self.payload["spec" if self.kind == "chart" else "still"])
         else:
-            bundle["text/html"] = self.as_html()
+            bundle["text/html"] = no_math(self.as_html())
         return bundle
 
     def as_text(self) -> str:
@@ -119,8 +119,8 @@ def for_notebook(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return a checked specification as a notebook is given it, under :data:`CHART_MIME`.
 
     The menu beside the chart saves it as a picture; the entry that takes the data to an editor on the web is left out.
-    A chart as wide as its container gets a width of its own: JupyterLab 4.6 draws it again and again, a little wider
-    each time, until the tab dies.
+    Sizes are numbers: JupyterLab draws a chart before its container has a size, and one of no width over and over. It
+    stands on white, in a dark notebook too: its inks were chosen for that.
 
     Examples
     --------
@@ -129,9 +129,11 @@ def for_notebook(spec: Mapping[str, Any]) -> dict[str, Any]:
     """
     menu = {"export": True, "source": False, "compiled": False, "editor": False}
     schema = "https://vega.github.io/schema/vega-lite/v5.json"  # its name: nothing is fetched
-    if spec.get("width") == "container":
-        spec = {name: value for name, value in spec.items() if name != "autosize"} | {"width": _WIDE}
-    return {**spec, "$schema": schema, "usermeta": {"embedOptions": {"actions": menu}}}
+    sizes = {side: most for side, most in _NOTEBOOK.items() if spec.get(side) == "container"}
+    config = dict(spec.get("config") or {})
+    if config.get("background") == "transparent":
+        config |= {"background": "white", "padding": 8}
+    return {**spec, **sizes, "config": config, "$schema": schema, "usermeta": {"embedOptions": {"actions": menu}}}
 
 
 def _html(text: str, limit: int = 2_000) -> str:

@@ -1,8 +1,9 @@
 """What a live notebook shows of things that are not ours: charts and query plans, through the escape gate.
 
 Altair's own output is a script with the data pasted in, and polars' plans are markup with the text of filters in it: a
-value like ``</script><script>`` runs there (measured). In a notebook that has imported the toolkit, charts go out as
-the Vega-Lite MIME type, which JupyterLab draws itself, and plans as escaped text.
+value like ``</script><script>`` runs there (measured). polars' frames are escaped, but JupyterLab typesets what stands
+between two dollar signs. In a notebook that has imported the toolkit, charts go out as
+the Vega-Lite MIME type, which JupyterLab draws itself, plans as escaped text, and frames as they are.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from typing import Any
 
 from toolkit.errors import visible
 from toolkit.views.blocks import CHART_MIME, for_notebook
-from toolkit.views.safe import UnsafeChartError, escape, lint_spec
+from toolkit.views.safe import UnsafeChartError, escape, lint_spec, no_math
 
 __all__ = ["register"]
 
 _CHARTS = tuple(f"altair.vegalite.v{n}.api" for n in (5, 6))
+_FRAMES = (("polars.dataframe.frame", "DataFrame"), ("polars.series.series", "Series"))
 _PLANS = (("polars.lazyframe.frame", "LazyFrame"), ("polars.expr.expr", "Expr"))
 
 
@@ -41,6 +43,8 @@ def register(shell: Any) -> None:
         formatter.mimebundle_formatter.for_type_by_name(room, "TopLevelMixin", format_chart)
     for room, name in _PLANS:
         formatter.formatters["text/html"].for_type_by_name(room, name, format_plan)
+    for room, name in _FRAMES:
+        formatter.formatters["text/html"].for_type_by_name(room, name, format_frame)
 
 
 def format_chart(chart: Any, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -63,6 +67,11 @@ def format_chart(chart: Any, include: Any = None, exclude: Any = None) -> tuple[
     spec.pop("usermeta", None)
     said = visible(str(spec.get("description") or "chart"), 300)
     return {CHART_MIME: for_notebook(spec), "text/plain": f"[{said}]"}, {}
+
+
+def format_frame(frame: Any) -> str:
+    """Give a frame as polars does, which escapes it; what stands between dollar signs stays text."""
+    return no_math(frame._repr_html_())
 
 
 def format_plan(plan: Any) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from toolkit.errors import ToolkitError, visible
 
-__all__ = ["UnsafeChartError", "defang", "escape", "lint_spec", "script_json"]
+__all__ = ["UnsafeChartError", "defang", "escape", "lint_spec", "no_math", "script_json"]
 
 
 class UnsafeChartError(ToolkitError):
@@ -53,6 +53,17 @@ def script_json(value: Any) -> str:
     """
     text = json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def no_math(markup: str) -> str:
+    """Keep a notebook from typesetting what stands between dollar signs: amounts and code, not formulas.
+
+    Examples
+    --------
+    >>> no_math("<p>$5 and $6</p>")
+    '<div class="mathjax_ignore tex2jax_ignore"><p>$5 and $6</p></div>'
+    """
+    return f'<div class="mathjax_ignore tex2jax_ignore">{markup}</div>'
 
 
 def defang(text: str) -> str:

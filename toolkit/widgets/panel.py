@@ -12,7 +12,6 @@ import traitlets
 
 from toolkit.model.case import Pivot
 from toolkit.model.pivots import keep_pivot
-from toolkit.views.blocks import show_table
 from toolkit.widgets.again import close_whole
 from toolkit.widgets.code_box import CodeBox
 from toolkit.widgets.rows import Rows
@@ -119,5 +118,4 @@ class Panel(traitlets.HasTraits):
         """Give the widget, and the rows for whoever opens the notebook without its kernel."""
         bundle = self.view._repr_mimebundle_(**more)
         data, meta = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
-        still = show_table(self.rows, columns={name: name.replace("_", " ") for name in self.rows.columns})
-        return {**data, "text/html": still.as_html(), "text/plain": still.as_text()}, meta
+        return {**data, **self._table.still()}, meta

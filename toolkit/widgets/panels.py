@@ -106,6 +106,7 @@ class TimelineBrush(Panel):
 
         alt.JupyterChart.enable_offline()
         drawn = draw_swimlanes(self._events, self._lanes, overview=True, live=True)
+        drawn.chart.config.background = "white"  # in a dark notebook too: the inks were chosen for that
         names = drawn.table["lane"].unique(maintain_order=True).to_list() if self._lanes is None else self._lanes
         self._lane = {account: i for i, account in enumerate(names)}
         self._chart = alt.JupyterChart(drawn.chart, embed_options=_QUIET)
@@ -403,7 +404,9 @@ class LinkInspector(Panel):
         self._chart.layout.display = "none" if self._pair is None else ""
         if self._pair is not None:
             steps = explain_link(self.links, *self._pair).table
-            self._chart.chart = draw_waterfall(steps).chart.properties(width=520)
+            drawn = draw_waterfall(steps).chart.properties(width=520)
+            drawn.config.background = "white"
+            self._chart.chart = drawn
 
     def _on_open(self) -> None:
         if self._pair is None and self._table.chosen.height:

@@ -188,6 +188,7 @@ class PivotPanel(Panel):
 
     def _controls(self) -> list[widgets.Widget]:
         self._crumbs = widgets.Label()
+        self._crumbs.add_class("mathjax_ignore").add_class("tex2jax_ignore")  # a label would typeset what data say
         buttons = {
             "Go on": ("Pivot from the chosen rows, or from all", self._on_go),
             "Isolate": ("Keep the chosen rows, and what is pinned", lambda: self._on_chosen(self.isolate)),

@@ -13,7 +13,7 @@ import traitlets
 
 from toolkit.errors import UnknownNameError, visible
 from toolkit.views.blocks import format_cell, show_table
-from toolkit.views.safe import defang
+from toolkit.views.safe import defang, no_math
 from toolkit.views.words import count_of
 from toolkit.widgets.again import take_over
 
@@ -136,6 +136,11 @@ class Rows(anywidget.AnyWidget):
         """The chosen rows, in the order of the frame."""
         return self.frame[sorted(i for i in set(self.selected) if 0 <= i < self.frame.height)]
 
+    def still(self) -> dict[str, str]:
+        """Return the same rows as markup and as text, for a notebook without its kernel; what is masked stays so."""
+        table = show_table(self.frame, columns=self._titles, limit=_SHOWN, mask=self._mask)
+        return {"text/html": no_math(table.as_html()), "text/plain": table.as_text()}
+
     def reveal(self, row: int, column: str) -> str:
         """Return one masked value as text, and write down that it was asked for."""
         if column not in self._mask:
@@ -159,6 +164,5 @@ class Rows(anywidget.AnyWidget):
     def _repr_mimebundle_(self, **more: Any) -> Any:
         """Give the widget, and the same table for whoever opens the notebook without its kernel."""
         bundle = super()._repr_mimebundle_(**more)
-        still = show_table(self.frame, columns=self._titles, limit=_SHOWN, mask=self._mask)
         data, meta = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
-        return {**data, "text/html": still.as_html(), "text/plain": still.as_text()}, meta
+        return {**data, **self.still()}, meta
