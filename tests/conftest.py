@@ -1,15 +1,16 @@
-"""Real data, events in one line, and hypothesis without a stopwatch: a busy machine is not a wrong answer."""
+"""Real data, events in one line, one browser, and hypothesis without a stopwatch: a busy machine is no wrong answer."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
 from hypothesis import settings
+from playwright.sync_api import Browser, sync_playwright
 
 from toolkit.model.tables import Events, conform
 
@@ -18,6 +19,7 @@ settings.load_profile("toolkit")
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 CHECKOUT = Path(__file__).resolve().parents[1]
+CHROMIUM = "/usr/bin/chromium"
 
 
 @pytest.fixture(scope="session")
@@ -54,3 +56,16 @@ def make_events() -> Callable[..., pl.DataFrame]:
         return conform(frame, Events, keep_extra=True)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, with no wish to phone home; one for all, since a second playwright cannot start beside a first."""
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"no browser at {CHROMIUM}: apt-get install chromium")
+    quiet = "--no-sandbox --disable-background-networking --disable-component-update --disable-sync --no-first-run"
+    quiet += " --enable-unsafe-swiftshader"  # the network is drawn by WebGL, here without a graphics card
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=quiet.split())
+        yield chromium
+        chromium.close()

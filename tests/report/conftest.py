@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from toolkit.report.execute import clean_notebook
 from toolkit.report.page import render_page
 from toolkit.resources import bundled
 
 TINY = bundled("data_samples") / "tiny"
-CHROMIUM = "/usr/bin/chromium"
 
 
 @pytest.fixture(scope="session")
@@ -62,19 +61,6 @@ def hostile() -> list[str]:
     """Strings of our own making that attack pages, spreadsheets and terminals; and one of 10,000 characters."""
     listed = json.loads((Path(__file__).parent / "hostile.json").read_text(encoding="utf-8"))
     return [*listed, "long" * 2_500]
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Chromium, with no wish to phone home."""
-    if not Path(CHROMIUM).exists():
-        pytest.skip(f"no browser at {CHROMIUM}: apt-get install chromium")
-    quiet = "--no-sandbox --disable-background-networking --disable-component-update --disable-sync"
-    quiet += " --enable-unsafe-swiftshader"  # the network is drawn by WebGL, here without a graphics card
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=[*quiet.split(), "--no-first-run"])
-        yield chromium
-        chromium.close()
 
 
 @dataclass

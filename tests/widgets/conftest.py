@@ -18,9 +18,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from playwright.sync_api import Page, sync_playwright
-
-CHROMIUM = "/usr/bin/chromium"
+from playwright.sync_api import Browser, Page
 
 
 @pytest.fixture(scope="session")
@@ -125,59 +123,58 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
         yield served
 
 
-@contextmanager
-def open_labs(server: tuple[str, Path]) -> Iterator[Callable[..., Lab]]:
-    """Chromium in front of a lab."""
+def lab_opener(server: tuple[str, Path], browser: Browser) -> Callable[..., Lab]:
+    """What opens notebooks of a lab in a browser."""
     url, root = server
-    with sync_playwright() as playwright:
-        if not Path(CHROMIUM).exists():
-            pytest.skip(f"no browser at {CHROMIUM}: apt-get install chromium")
-        args = ["--no-sandbox", "--disable-background-networking", "--enable-unsafe-swiftshader"]
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=args)
 
-        def open_(name: str, *cells: str, kernel: bool = True) -> Lab:
-            path = root / f"{name}.ipynb"
-            if cells:
-                book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-                book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-                nbformat.write(book, path)
-            page = chromium.new_page(viewport={"width": 1500, "height": 1000})
-            lab = Lab(page, path)
-            page.on(
-                "request",
-                lambda r: lab.outside.append(r.url) if not r.url.startswith((url, "data:", "blob:")) else None,
+    def open_(name: str, *cells: str, kernel: bool = True) -> Lab:
+        path = root / f"{name}.ipynb"
+        if cells:
+            book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+            book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+            nbformat.write(book, path)
+        page = browser.new_page(viewport={"width": 1500, "height": 1000})
+        lab = Lab(page, path)
+        page.on(
+            "request",
+            lambda r: lab.outside.append(r.url) if not r.url.startswith((url, "data:", "blob:")) else None,
+        )
+        page.add_init_script("window.__pwned = []")
+        page.on("dialog", lambda shown: (lab.dialogs.append(shown.message), shown.dismiss()))
+        page.on("pageerror", lambda error: lab.errors.append(str(error)))
+        if not kernel:
+            page.route(
+                re.compile("/api/(sessions|kernels)"),
+                lambda route: route.continue_() if route.request.method == "GET" else route.abort(),
             )
-            page.add_init_script("window.__pwned = []")
-            page.on("dialog", lambda shown: (lab.dialogs.append(shown.message), shown.dismiss()))
-            page.on("pageerror", lambda error: lab.errors.append(str(error)))
-            if not kernel:
-                page.route(
-                    re.compile("/api/(sessions|kernels)"),
-                    lambda route: route.continue_() if route.request.method == "GET" else route.abort(),
-                )
-            page.goto(f"{url}/lab/tree/{name}.ipynb?reset")
-            page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
-            if not kernel:  # the lab asks which one to start, and starts one whatever is said: here it cannot
-                page.wait_for_selector(".jp-Dialog", timeout=60_000)
-                for _ in range(20):  # "No Kernel", and then that none could be started
-                    for place in (-2, -1):
-                        page.evaluate("i => [...document.querySelectorAll('.jp-Dialog-button')].at(i)?.click()", place)
-                        page.wait_for_timeout(300)
-                assert page.locator(".jp-Dialog").count() == 0
-                return lab
-            page.wait_for_function(
-                "() => window.jupyterapp.shell.currentWidget?.context?.sessionContext?.session?.kernel?.status"
-                " === 'idle'",
-                timeout=60_000,
-            )
+        page.goto(f"{url}/lab/tree/{name}.ipynb?reset")
+        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+        if not kernel:  # the lab asks which one to start, and starts one whatever is said: here it cannot
+            page.wait_for_selector(".jp-Dialog", timeout=60_000)
+            for _ in range(20):  # "No Kernel", and then that none could be started
+                for place in (-2, -1):
+                    page.evaluate("i => [...document.querySelectorAll('.jp-Dialog-button')].at(i)?.click()", place)
+                    page.wait_for_timeout(300)
+            assert page.locator(".jp-Dialog").count() == 0
             return lab
+        page.wait_for_function(
+            "() => window.jupyterapp.shell.currentWidget?.context?.sessionContext?.session?.kernel?.status === 'idle'",
+            timeout=60_000,
+        )
+        return lab
 
-        yield open_
-        chromium.close()
+    return open_
 
 
 @pytest.fixture
-def open_lab(server: tuple[str, Path]) -> Iterator[Callable[..., Lab]]:
+def open_lab(server: tuple[str, Path], browser: Browser) -> Iterator[Callable[..., Lab]]:
     """Open a notebook of some cells in the lab, or one that is there already."""
-    with open_labs(server) as open_:
-        yield open_
+    opened: list[Lab] = []
+
+    def open_(*cells: str, **how: bool) -> Lab:
+        opened.append(lab_opener(server, browser)(*cells, **how))
+        return opened[-1]
+
+    yield open_
+    for lab in opened:
+        lab.page.close()
