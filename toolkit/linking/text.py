@@ -35,7 +35,15 @@ from toolkit.linking.shingles import (
 from toolkit.model.tables import UTC, Observations, conform
 from toolkit.settings import KINDS, Kind
 
-__all__ = ["Template", "find_slots", "find_text_families", "judge_contagion", "observe_texts"]
+__all__ = [
+    "Template",
+    "find_slots",
+    "find_text_families",
+    "find_ties",
+    "judge_contagion",
+    "name_texts",
+    "observe_texts",
+]
 
 COMMON: Final = 0.01
 """A shingle that a larger share of the distinct texts has says nothing about who wrote them (a system prompt)."""
@@ -158,6 +166,34 @@ def find_text_families(
         .select(columns)
         .sort("family_id", "account_id", "text_id")
     )
+
+
+def name_texts(content: pl.DataFrame, *, text_column: str = "text") -> pl.DataFrame:
+    """Give each text the id by which :func:`find_text_families` knows it.
+
+    Parameters
+    ----------
+    content : polars.DataFrame
+        With the texts.
+    text_column : str
+        The column of texts.
+
+    Returns
+    -------
+    polars.DataFrame
+        Its rows with a text that is not blank, in their order, with ``text_id``.
+
+    Examples
+    --------
+    >>> named = name_texts(pl.DataFrame({"text": ["Same words", "same words!", " "]}))
+    >>> named.height, named["text_id"].n_unique()
+    (2, 1)
+    """
+    distinct = content.get_column(text_column).drop_nulls().unique().sort()
+    cleaned = [clean_text(text) for text in distinct.to_list()]
+    ids = [_text_id(text) if text else None for text in cleaned]
+    names = pl.DataFrame({text_column: distinct, "text_id": pl.Series(ids, dtype=pl.String)}).drop_nulls()
+    return content.join(names, on=text_column, maintain_order="left")
 
 
 def observe_texts(
@@ -312,7 +348,7 @@ def judge_contagion(
         .round(3)
         .alias("spread_h"),
     )  # fmt: skip
-    ties = _ties(observations, kinds)
+    ties = find_ties(observations, kinds=kinds)
     holders = first.select("family_id", "account_id")
     related = (
         holders.join(ties, on="account_id")
@@ -366,8 +402,28 @@ def _reason(
     return f"{seen}; first used " + ("at times not known" if spread_h is None else f"over {spread_h:.0f} h")
 
 
-def _ties(observations: pl.DataFrame, kinds: Mapping[str, Kind]) -> pl.DataFrame:
-    """Pairs ``account_id``, ``partner`` (both ways) that share a rare value of a kind that counts, texts aside."""
+def find_ties(observations: pl.DataFrame, *, kinds: Mapping[str, Kind] = KINDS) -> pl.DataFrame:
+    """List who shares something rare that is not a text.
+
+    Parameters
+    ----------
+    observations : polars.DataFrame
+        Contract ``Observations``.
+    kinds : mapping of str to Kind
+        Only kinds that count as a reason of their own, up to as many holders as they say.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``account_id`` and ``partner``, each pair both ways; in no order.
+
+    Examples
+    --------
+    >>> from toolkit.linking.observations import find_observations
+    >>> cards = pl.DataFrame({"account_id": ["a", "b", "c"], "card": ["k", "k", "l"]})
+    >>> find_ties(find_observations(cards)).sort("account_id").rows()
+    [('a', 'b'), ('b', 'a')]
+    """
     ceiling = {
         name: kind.max_holders
         for name, kind in kinds.items()
