@@ -97,10 +97,14 @@ def count_of(number: int, one: str, many: str = "") -> str:
 
     Examples
     --------
-    >>> count_of(1, "account"), count_of(1200, "account"), count_of(2, "is", "are")
-    ('1 account', '1,200 accounts', '2 are')
+    >>> count_of(1, "account"), count_of(1200, "account"), count_of(2, "family"), count_of(2, "is", "are")
+    ('1 account', '1,200 accounts', '2 families', '2 are')
     """
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+    return f"{number:,} {one if number == 1 else many or _plural(one)}"
+
+
+def _plural(one: str) -> str:
+    return f"{one[:-1]}ies" if one.endswith("y") and one[-2:-1] not in "aeiou" else f"{one}s"
 
 
 def part_of(kept: int, total: int, one: str) -> str:
