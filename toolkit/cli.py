@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -258,6 +259,51 @@ def lab(case: Path) -> None:
     command = [sys.executable, "-m", "jupyterlab", opened.notebook.name]
     os.chdir(opened.path)
     os.execv(sys.executable, command)  # noqa: S606 - our own interpreter, no shell
+
+
+@cli.command()
+@click.argument("escalations", type=click.Path(path_type=Path))
+@click.option(
+    "--data", type=click.Path(path_type=Path), required=True, help="A folder of tables, a file, or a DuckDB file."
+)
+@click.option("--out", type=_OUT, required=True, help="The folder of the cases; one that is there is taken up again.")
+@click.option("--template", default="ring_escalation", show_default=True, help="Which is run for each.")
+@click.option("-p", "--parameter", "pairs", multiple=True, metavar="NAME=VALUE", help="For all; repeat for a list.")
+@click.option("--templates", "folder", type=click.Path(path_type=Path), help="A folder of your own templates.")
+@click.option("--jobs", type=int, default=2, show_default=True, help="Runs at once, at most.")
+@click.option(
+    "--memory", type=float, default=0.0, metavar="GB", help="For all runs together; 0: four fifths of what is free."
+)
+@click.option("--timeout", type=int, default=600, show_default=True, metavar="S", help="Seconds a cell may take.")
+@_MAPPING
+def batch(
+    escalations: Path,
+    data: Path,
+    out: Path,
+    template: str,
+    pairs: tuple[str, ...],
+    folder: Path | None,
+    jobs: int,
+    memory: float,
+    timeout: int,
+    mapping: Path | None,
+) -> None:
+    """Make a report of every escalation, the most urgent first; exit code 1 if one has none."""
+    from toolkit.report.batch import run_batch
+    from toolkit.report.parameters import parse_assignments
+    from toolkit.views.words import count_of
+
+    told = run_batch(
+        escalations, data=data, out=out, template=template, parameters=parse_assignments(pairs), mapping=mapping,
+        templates=folder, jobs=jobs, memory_gb=memory, cell_timeout_s=timeout, progress=sys.stderr.isatty(),
+    )  # fmt: skip
+    states = Counter(outcome.status for outcome in told)
+    _say(f"{count_of(len(told), 'escalation')}: {', '.join(f'{n:,} {state}' for state, n in sorted(states.items()))}.")
+    for outcome in [o for o in told if o.status == "failed"][:20]:
+        _say(f"  {outcome.case_id}: {visible(outcome.why, 300)}")
+    click.echo(str(out / "index.html"))
+    if states["failed"] or states["waiting"]:
+        raise click.exceptions.Exit(1)
 
 
 @cli.command()

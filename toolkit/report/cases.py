@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,17 +24,26 @@ import polars as pl
 
 from toolkit.errors import InputError, visible
 from toolkit.model.provenance import sha256_bytes, sha256_file
-from toolkit.report.folders import private_folder
+from toolkit.report.folders import private_folder, write_whole
 from toolkit.report.log import LOG_FILE, append_entry, find_log_faults, read_log
 from toolkit.report.parameters import check_parameters
 from toolkit.report.publish import open_case
 from toolkit.report.run import resolve_data, run_report
 from toolkit.report.templates import Template, find_template
-from toolkit.report.verify import FAULTS, verify_report
+from toolkit.report.verify import FAULTS, read_manifest, verify_report
 from toolkit.sources.files import find_mapping, find_tables
 from toolkit.sources.mapping import read_mapping
 
-__all__ = ["SETTINGS_FILE", "CaseFolder", "new_case", "open_case_folder", "run_case", "verify_case"]
+__all__ = [
+    "SETTINGS_FILE",
+    "CaseFolder",
+    "find_current_run",
+    "new_case",
+    "open_case_folder",
+    "pin_inputs",
+    "run_case",
+    "verify_case",
+]
 
 SETTINGS_FILE: Final = "settings.json"
 _VERSION: Final = "1.0"
@@ -143,7 +151,7 @@ def new_case(
     target = Path(into).resolve() / seen.case_id
     if target.exists():
         raise InputError(f"there is a case {case_id} in {visible(target.parent.name)} already: give another id")
-    inputs = _pin(Path(values["data_uri"]), values.get("mapping_uri") or None)
+    inputs = pin_inputs(values["data_uri"], values.get("mapping_uri"))
     kept = {name: value for name, value in values.items() if name not in ("data_uri", "mapping_uri", "out_dir")}
     settings = {
         "version": _VERSION,
@@ -206,7 +214,9 @@ def open_case_folder(path: str | Path) -> CaseFolder:
         ) from None
 
 
-def run_case(case: CaseFolder, *, repin: bool = False, who: str = "", progress: bool = False) -> Path:
+def run_case(
+    case: CaseFolder, *, repin: bool = False, who: str = "", cell_timeout_s: int = 600, progress: bool = False
+) -> Path:
     """Run a case's template on its pinned inputs; the report is kept as its next run.
 
     Parameters
@@ -216,6 +226,8 @@ def run_case(case: CaseFolder, *, repin: bool = False, who: str = "", progress: 
         Take the inputs as they are now; that they were changed is kept in the log.
     who : str
         Who runs it; the case's analyst otherwise.
+    cell_timeout_s : int
+        Seconds a cell may take.
     progress : bool
         Draw a progress bar on standard error.
 
@@ -232,7 +244,7 @@ def run_case(case: CaseFolder, *, repin: bool = False, who: str = "", progress: 
         If the run fails; it is kept in the log, and earlier runs stay as they are.
     """
     analyst = who or str(case.parameters.get("analyst", ""))
-    now = _pin(case.data, str(case.mapping) if case.mapping else None)
+    now = pin_inputs(case.data, case.mapping)
     changed = _changed(case.inputs, now)
     if changed and not repin:
         said = "; ".join(f"{visible(name)} {fault}" for name, fault in changed.items())
@@ -250,7 +262,7 @@ def run_case(case: CaseFolder, *, repin: bool = False, who: str = "", progress: 
     try:
         run_report(
             case.template, data=case.data, out=out, parameters=dict(case.parameters), mapping=case.mapping,
-            templates=case.templates, progress=progress,
+            templates=case.templates, cell_timeout_s=cell_timeout_s, progress=progress,
         )  # fmt: skip
     except Exception as error:
         append_entry(case.path, "failed", who=analyst, run=out.name, why=visible(str(error), 500))
@@ -261,6 +273,61 @@ def run_case(case: CaseFolder, *, repin: bool = False, who: str = "", progress: 
         manifest_sha256=record["manifest_sha256"],
     )  # fmt: skip
     return out
+
+
+def pin_inputs(data: str | Path, mapping: str | Path | None = None) -> dict[str, str]:
+    """Return the fingerprint of every file that would be read.
+
+    Parameters
+    ----------
+    data : str or path
+        A folder of tables, one file, a glob, or a DuckDB file.
+    mapping : str or path, optional
+        Mapping file; ``mapping.yaml`` inside ``data`` otherwise.
+
+    Returns
+    -------
+    dict of str to str
+        File name to SHA-256; the mapping is among them.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "accounts.csv").write_text("account_id")
+    ...     list(pin_inputs(folder))
+    ['accounts.csv']
+    """
+    where = Path(data)
+    given = Path(mapping) if mapping else find_mapping(where)
+    said = read_mapping(given) if given is not None else read_mapping({})
+    pins = {file.name: sha256_file(file.path) for file in find_tables(where, said).files}
+    return pins | ({given.name: sha256_file(given)} if given is not None else {})
+
+
+def find_current_run(case: CaseFolder, template: Template, inputs: Mapping[str, str]) -> Path | None:
+    """Return the report that a new run would only repeat.
+
+    Parameters
+    ----------
+    case : CaseFolder
+    template : Template
+        As it is now.
+    inputs : mapping of str to str
+        From :func:`pin_inputs`: as they are now.
+
+    Returns
+    -------
+    pathlib.Path or None
+        The last run, if the log says that it came to its end, on these inputs, by this template.
+    """
+    entries = [entry for entry in read_log(case.path) if entry["what"] in ("ran", "failed")]
+    if not entries or entries[-1]["what"] != "ran" or dict(case.inputs) != dict(inputs):
+        return None
+    report = case.path / "runs" / str(entries[-1]["about"]["run"])
+    manifest = read_manifest(report)
+    same = manifest is not None and manifest["template"]["sha256"] == sha256_file(template.path)
+    return report if same else None
 
 
 def verify_case(path: str | Path) -> pl.DataFrame:
@@ -299,7 +366,7 @@ def verify_case(path: str | Path) -> pl.DataFrame:
         pinned = [entry["about"]["settings_sha256"] for entry in entries if "settings_sha256" in entry["about"]]
         if pinned and (folder / SETTINGS_FILE).is_file() and pinned[-1] == _digest(folder):
             case = open_case_folder(folder)
-            now = _pin(case.data, str(case.mapping) if case.mapping else None)
+            now = pin_inputs(case.data, case.mapping)
             found += [("input", name, fault) for name, fault in _changed(case.inputs, now).items()]
         else:
             found.append(("settings", SETTINGS_FILE, "changed: the inputs were not looked at"))
@@ -330,14 +397,6 @@ def _runs(folder: Path) -> list[Path]:
     return sorted(run for run in runs.iterdir() if run.name.isdigit()) if runs.is_dir() else []
 
 
-def _pin(data: Path, mapping: str | None) -> dict[str, str]:
-    """The fingerprint of every file that would be read, by name."""
-    given = Path(mapping) if mapping else find_mapping(data)
-    said = read_mapping(given) if given is not None else read_mapping({})
-    pins = {file.name: sha256_file(file.path) for file in find_tables(data, said).files}
-    return pins | ({given.name: sha256_file(given)} if given is not None else {})
-
-
 def _changed(was: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
     """Inputs that are not what they were, by name."""
     told = {name: "changed" for name in was.keys() & now.keys() if was[name] != now[name]}
@@ -346,12 +405,8 @@ def _changed(was: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
 
 
 def _write_settings(folder: Path, settings: Mapping[str, Any]) -> None:
-    part = folder / f".{SETTINGS_FILE}.part"
-    with part.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(settings, indent=2, ensure_ascii=False, sort_keys=True) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(folder / SETTINGS_FILE)
+    text = json.dumps(settings, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+    write_whole(folder / SETTINGS_FILE, text.encode())
 
 
 def _digest(folder: Path) -> str:

@@ -109,7 +109,7 @@ def _papermill(
     logging.getLogger("papermill").setLevel(logging.ERROR)
     # A message that arrives for a kernel which has just been stopped is no failure; failures come as exceptions.
     logging.getLogger("tornado").setLevel(logging.CRITICAL)
-    with _transport() as connection:
+    with _transport(folder) as connection:
         papermill.execute_notebook(
             _literal(template.path),
             _literal(executed),
@@ -119,14 +119,17 @@ def _papermill(
             log_output=False,
             start_timeout=_START_TIMEOUT_S,
             execution_timeout=cell_timeout_s,
-            cwd=str(folder),
             **connection,
         )
 
 
 @contextlib.contextmanager
-def _transport() -> Iterator[dict[str, Any]]:
-    """Talk to the kernel through a socket in a private folder, not over the network; and use this very Python."""
+def _transport(folder: Path) -> Iterator[dict[str, Any]]:
+    """Talk to the kernel through a socket in a private folder, not over the network; and use this very Python.
+
+    The kernel works in the run's folder. It is told so here: papermill would move this whole process there, and with it
+    whatever else runs in it.
+    """
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
 
@@ -148,6 +151,11 @@ def _transport() -> Iterator[dict[str, Any]]:
                     kwargs |= {"transport": "ipc", "ip": str(Path(sockets) / "kernel")}
                 kwargs["connection_file"] = str(Path(sockets) / "connection.json")
                 super().__init__(*args, **kwargs)
+
+            async def _async_start_kernel(self, **kwargs: Any) -> None:
+                await super()._async_start_kernel(**kwargs | {"cwd": str(folder)})
+
+            start_kernel = _async_start_kernel
 
         yield {"kernel_manager_class": OwnKernel}
 

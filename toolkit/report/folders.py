@@ -23,7 +23,7 @@ try:
 except ImportError:  # not on Windows: there the age of a folder decides alone
     fcntl = None  # type: ignore[assignment]  # the absence of the module is looked at before each use
 
-__all__ = ["check_target", "private_folder", "put_in_place"]
+__all__ = ["check_target", "only_one", "private_folder", "put_in_place", "write_whole"]
 
 _LOCK = ".lock"
 _ABANDONED_S = 24 * 3600.0
@@ -145,6 +145,70 @@ def put_in_place(folder: Path, target: Path) -> None:
             raise
         _sync(target.parent)
     shutil.rmtree(previous, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def only_one(folder: Path, what: str) -> Iterator[None]:
+    """Refuse to work where another process works already.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Which is there.
+    what : str
+        One word for the work.
+
+    Raises
+    ------
+    InputError
+        If another process does the same work in this folder.
+
+    Examples
+    --------
+    >>> with tempfile.TemporaryDirectory() as d, only_one(Path(d), "batch"):
+    ...     with only_one(Path(d), "batch"):
+    ...         pass
+    Traceback (most recent call last):
+    toolkit.errors.InputError: another batch works in ...
+    """
+    handle = os.open(folder / f".{what}.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        if fcntl is not None:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise InputError(
+                    f"another {what} works in {visible(folder.name)}: wait for it, or give another folder"
+                ) from None
+        yield
+    finally:
+        os.close(handle)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that a reader, or a kill, never meets half of it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        In a folder that is there.
+    data : bytes
+        All of it.
+
+    Examples
+    --------
+    >>> with tempfile.TemporaryDirectory() as d:
+    ...     write_whole(Path(d) / "a.txt", b"x")
+    ...     [(p.name, p.read_text()) for p in Path(d).iterdir()]
+    [('a.txt', 'x')]
+    """
+    part = path.with_name(f".{path.name}.part")
+    with part.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    _sync(path.parent)
 
 
 def _previous(target: Path) -> Path:

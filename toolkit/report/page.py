@@ -18,7 +18,7 @@ from typing import Any
 
 from toolkit.errors import visible
 from toolkit.views.blocks import BLOCK_MIME, format_cell
-from toolkit.views.safe import defang, escape, lint_spec, script_json
+from toolkit.views.safe import defang, escape, is_beside, lint_spec, script_json
 
 __all__ = ["Section", "read_sections", "render_page"]
 
@@ -146,6 +146,7 @@ def render_page(
             footer=footer,
             synthetic=synthetic,
             sections=sections,
+            code=any(part["kind"] == "code" for section in sections for part in section.parts),
             masks=any(_is_masked(part) for section in sections for part in section.parts),
             specs=specs,
             graphs=graphs,
@@ -160,6 +161,7 @@ def _template() -> Any:
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["data"] = _data
+    environment.tests["beside"] = is_beside
     environment.filters["cell"] = lambda value, form: _data(format_cell(value, form))
     environment.filters["heading"] = lambda kind: _HEADINGS.get(kind, kind.replace("_", " "))
     return environment.from_string(_asset("toolkit.report", "page.html.j2"))

@@ -238,6 +238,7 @@ def show_table(
     limit: int = 200,
     mask: Sequence[str] = (),
     remove: Sequence[str] = (),
+    links: Mapping[str, str] | None = None,
     empty: str = "No rows.",
 ) -> Block:
     """Return a table; says how many of how many rows are shown.
@@ -256,6 +257,9 @@ def show_table(
         Columns the reader may see by intent: shown as masks.
     remove : sequence of str
         Columns the reader may not see: they never enter the output.
+    links : mapping of str to str, optional
+        Column to the column that holds the address of a file beside the page (blank = none); on a saved page it leads
+        there, and anything that is no such address leads nowhere.
     empty : str
         What stands there when there are no rows.
 
@@ -275,7 +279,8 @@ def show_table(
     ('Addresses (the first 1 of 2 rows)', [['x']])
     """
     titles = {name: name.replace("_", " ") for name in frame.columns} if columns is None else dict(columns)
-    absent = [name for name in (*titles, *mask) if name not in frame.columns]
+    leads = dict(links or {})
+    absent = [name for name in (*titles, *mask, *leads.values()) if name not in frame.columns]
     if absent:
         raise ContractError("; ".join(f"no column {name!r} to show: {nearest(name, frame.columns)}" for name in absent))
     kept = [name for name in titles if name not in remove]
@@ -294,6 +299,7 @@ def show_table(
             "format": _format(name, shown.get_column(name)),
             "width": _width([row[i] for row in rows]),
             "mask": name in mask,
+            **({"links": frame.get_column(leads[name]).head(limit).to_list()} if name in leads else {}),
         }
         for i, name in enumerate(kept)
     ]

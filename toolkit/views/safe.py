@@ -14,7 +14,7 @@ from typing import Any
 
 from toolkit.errors import ToolkitError, visible
 
-__all__ = ["UnsafeChartError", "defang", "escape", "lint_spec", "no_math", "script_json"]
+__all__ = ["UnsafeChartError", "defang", "escape", "is_beside", "lint_spec", "no_math", "script_json"]
 
 
 class UnsafeChartError(ToolkitError):
@@ -89,6 +89,20 @@ _OUTWARD = {"url", "href", "src", "element", "loader"}
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _EVENTS = {"wheel![event.ctrlKey]", "click", "dblclick", "pointerover"}
 """What a selection may listen to; anything else could hold an expression."""
+
+
+def is_beside(address: object) -> bool:
+    """Whether an address is that of a file beside a page, or in a folder beside it: all that a page may link to.
+
+    Examples
+    --------
+    >>> is_beside("CASE-1/runs/0001/report.html"), is_beside("//evil.example/x"), is_beside("../x"), is_beside("js:x")
+    (True, False, False, False)
+    """
+    return (
+        isinstance(address, str)
+        and re.fullmatch(r"[A-Za-z0-9][\w-]*(\.\w+)*(/[A-Za-z0-9][\w-]*(\.\w+)*)*", address, re.ASCII) is not None
+    )
 
 
 def lint_spec(spec: dict[str, Any], *, expressions: bool = False) -> dict[str, Any]:
