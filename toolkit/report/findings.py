@@ -16,7 +16,14 @@ from toolkit.model.tables import Expansion, Findings, conform
 from toolkit.views.names import Names
 from toolkit.views.words import count_of, join_words, say_family, say_fault
 
-__all__ = ["bottom_line", "find_data_gaps", "find_ring_findings", "findings_table", "is_absent"]
+__all__ = [
+    "bottom_line",
+    "find_data_gaps",
+    "find_linked_set",
+    "find_ring_findings",
+    "findings_table",
+    "is_absent",
+]
 
 _HUBS_NAMED = 5
 _NOT_ACTION = "do not action"
@@ -101,6 +108,30 @@ def find_ring_findings(
     return tuple(
         Finding.model_validate({"finding_id": f"F{number}", **draft}) for number, draft in enumerate(drafts, 1)
     )
+
+
+def find_linked_set(expansion: pl.DataFrame, seeds: Sequence[str]) -> Finding:
+    """State who belongs with the seeds, or that nobody does: the first finding of a ring report.
+
+    Parameters
+    ----------
+    expansion : polars.DataFrame
+        Contract ``Expansion``.
+    seeds : sequence of str
+        As the escalation named them.
+
+    Returns
+    -------
+    Finding
+        ``linked_set`` or ``null_result``.
+
+    Examples
+    --------
+    >>> from toolkit.model.tables import empty
+    >>> find_linked_set(empty(Expansion), ["a"]).statement
+    '0 of 1 seed occur in the data; there is nothing to follow.'
+    """
+    return Finding.model_validate({"finding_id": "F1", **_linked_set(conform(expansion, Expansion), seeds)[0]})
 
 
 def find_data_gaps(

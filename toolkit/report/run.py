@@ -23,12 +23,15 @@ from toolkit.report.folders import check_target, private_folder, put_in_place
 from toolkit.report.page import render_page
 from toolkit.report.parameters import check_parameters
 from toolkit.report.templates import Template, find_template
+from toolkit.report.workload import find_escalations
 from toolkit.sources.files import find_mapping
 
 __all__ = ["resolve_data", "run_report"]
 
-_WHERE = ("out_dir", "data_uri", "mapping_uri")
-"""Parameters that say where, not what: left out of the manifest and of the published notebook."""
+
+def _says_where(name: str) -> bool:
+    """Whether a parameter says where, not what: it is left out of the manifest, which holds the fingerprint instead."""
+    return name == "out_dir" or name.endswith("_uri")
 
 
 def run_report(
@@ -78,7 +81,8 @@ def run_report(
         ``NAME.failed.ipynb``.
     """
     found = find_template(template, templates)
-    given = {**(parameters or {}), "data_uri": resolve_data(data)}
+    given = {k: resolve_data(v) if _says_where(k) and v else v for k, v in (parameters or {}).items()}
+    given["data_uri"] = resolve_data(data)
     if mapping is not None:
         given["mapping_uri"] = resolve_data(mapping)
     values = check_parameters(found.parameters, given)
@@ -154,9 +158,9 @@ def _publish(
     manifest = build_manifest(
         folder,
         template={"name": template.name, "sha256": digest},
-        parameters={k: v for k, v in values.items() if k not in _WHERE},
+        parameters={k: v for k, v in values.items() if not _says_where(k)},
         ledger=pl.read_parquet(ledger),
-        extra_inputs=_mapping_used(values),
+        extra_inputs=_other_inputs(values),
     )
     _write_json(folder / "manifest.json", manifest)
     run = {
@@ -169,10 +173,11 @@ def _publish(
     _write_json(folder / "run.json", {**run, "sha256": sha256_bytes(json.dumps(run, sort_keys=True).encode())})
 
 
-def _mapping_used(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The mapping that said what the tables mean: as much an input as they are."""
-    given = Path(values["mapping_uri"]) if values.get("mapping_uri") else find_mapping(Path(values["data_uri"]))
-    return [(given.name, sha256_file(given))] if given is not None and given.is_file() else []
+def _other_inputs(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Files that are inputs as much as the tables: the mapping, a list of escalations."""
+    files = [find_escalations(values["escalations_uri"], values["data_uri"])] if "escalations_uri" in values else []
+    mapping = Path(values["mapping_uri"]) if values.get("mapping_uri") else find_mapping(Path(values["data_uri"]))
+    return [(file.name, sha256_file(file)) for file in (*files, mapping) if file is not None and file.is_file()]
 
 
 def _write_json(path: Path, value: Mapping[str, Any], indent: int = 2) -> None:

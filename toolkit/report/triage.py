@@ -50,8 +50,10 @@ def measure_liveness(events: pl.DataFrame, seeds: Sequence[str], *, now: datetim
     [0.5, 1.0, 0.25]
     """
     ends = now if now is not None else events["event_at"].max()
+    if not isinstance(ends, datetime):
+        return _QUIET
     last = events.filter((pl.col("event_at") <= ends) & pl.col("account_id").is_in(list(seeds)))["event_at"].max()
-    if not isinstance(last, datetime) or not isinstance(ends, datetime):
+    if not isinstance(last, datetime):
         return _QUIET
     return next((score for within, score in _LIVE if ends - last <= within), _QUIET)
 
