@@ -179,6 +179,7 @@ def templates(folder: Path | None) -> None:
 @click.option("--templates", "folder", type=click.Path(path_type=Path), help="A folder of your own templates.")
 @click.option("--case", type=click.Path(path_type=Path), help="A case folder: its next run, in place of all of these.")
 @click.option("--repin", is_flag=True, help="With --case: take inputs that were changed as they are now.")
+@click.option("--pdf", is_flag=True, help="Print the page into report.pdf too, with Chromium.")
 @_MAPPING
 def report(
     template: str | None,
@@ -189,6 +190,7 @@ def report(
     mapping: Path | None,
     case: Path | None,
     repin: bool,
+    pdf: bool,
 ) -> None:
     """Run a template on your data: report.html, its tables and its manifest."""
     from toolkit.report.parameters import parse_assignments
@@ -198,7 +200,7 @@ def report(
             raise click.UsageError("a case has its template, data and parameters already: give --case alone")
         from toolkit.report.cases import open_case_folder, run_case
 
-        _tell(run_case(open_case_folder(case), repin=repin, progress=sys.stderr.isatty()))
+        _tell(run_case(open_case_folder(case), repin=repin, progress=sys.stderr.isatty()), pdf=pdf)
         return
     if repin:
         raise click.UsageError("--repin belongs to --case")
@@ -206,7 +208,7 @@ def report(
     if missing := [name for name, value in given.items() if value is None]:
         raise click.UsageError(f"missing {', '.join(missing)}; or --case for a case that is open")
     assert template is not None and data is not None and out is not None  # noqa: S101, PT018 - just looked at
-    _report(template, data, out, parse_assignments(pairs), mapping=mapping, folder=folder)
+    _report(template, data, out, parse_assignments(pairs), mapping=mapping, folder=folder, pdf=pdf)
 
 
 @cli.command()
@@ -377,6 +379,8 @@ def _report(
     parameters: dict[str, Any],
     mapping: Path | None = None,
     folder: Path | None = None,
+    *,
+    pdf: bool = False,
 ) -> None:
     from toolkit.report.run import run_report
 
@@ -389,11 +393,15 @@ def _report(
         templates=folder,
         progress=sys.stderr.isatty(),
     )
-    _tell(where)
+    _tell(where, pdf=pdf)
 
 
-def _tell(where: Path) -> None:
-    """Say what a report found, and where it lies."""
+def _tell(where: Path, *, pdf: bool = False) -> None:
+    """Say what a report found, and where it lies; print it where that is wanted."""
+    if pdf:
+        from toolkit.report.pdf import print_pdf
+
+        _say(f"wrote {visible(print_pdf(where), 200)}")
     case = json.loads((where / "case.json").read_text(encoding="utf-8"))["case"]
     _say(visible(case["bottom_line"], 1_000))
     click.echo(str(where / "report.html"))

@@ -148,6 +148,20 @@ def test_who_is_picked_in_one_place_is_picked_in_all(demo: Path, look: Look, see
     assert {"0.05", "1"} >= set(shown) > {"0.05"}
 
 
+def test_a_finding_leads_to_its_rows_and_their_file(demo: Path, look: Look) -> None:
+    page = look(demo / "report.html").page
+    finding = page.locator(".finding.linked_set").first
+    accounts = finding.locator("bdi[data-id]").evaluate_all("names => names.map(name => name.dataset.id)")
+    finding.get_by_role("button", name="Show their rows").click()
+    shown = page.locator("tr.picked")
+    assert set(shown.evaluate_all("rows => rows.map(row => row.dataset.account)")) <= set(accounts)
+    assert shown.first.evaluate("row => row.getBoundingClientRect().top") < 900  # it was scrolled to
+    file = finding.locator("dd a").first.get_attribute("href")
+    assert (demo / str(file)).is_file()
+    gap = page.locator(".finding.data_gap .rows")
+    assert not any(button.is_visible() for button in gap.all())  # no account, no rows
+
+
 def test_labels_of_the_still_network_do_not_overlap(demo: Path, look: Look) -> None:
     page = look(demo / "report.html").page
     boxes = (

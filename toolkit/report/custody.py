@@ -21,8 +21,8 @@ __all__ = ["MANIFEST_VERSION", "UNHASHED", "build_manifest", "package_versions"]
 
 MANIFEST_VERSION = "1.0"
 
-UNHASHED = frozenset({"manifest.json", "run.json"})
-"""Files the manifest does not cover: itself, and the record of when the run happened."""
+UNHASHED = frozenset({"manifest.json", "run.json", "report.pdf"})
+"""Files the manifest does not cover: itself, the record of when the run happened, and a print, which holds its time."""
 
 _PACKAGES = (
     "polars",

@@ -51,6 +51,19 @@
     pick(picked.length === 1 && picked[0] === row.dataset.account ? [] : [row.dataset.account]);
   }));
 
+  // A finding leads to the rows it rests on: those of its accounts, in the first table that has one of them.
+  const rows = [...document.querySelectorAll("tr[data-account]")];
+  document.querySelectorAll(".finding .rows").forEach((button) => {
+    const accounts = [...button.closest(".finding").querySelectorAll("bdi[data-id]")].map((name) => name.dataset.id);
+    const first = rows.find((row) => accounts.includes(row.dataset.account));
+    button.hidden = !first;
+    button.addEventListener("click", () => {
+      pick(accounts);
+      first.closest("figure").scrollIntoView({ block: "start" });
+      first.closest(".scroll").focus({ preventScroll: true });
+    });
+  });
+
   // A chart of lanes says which account each lane is; its selection is kept in a table of its own.
   function follow(spec, view) {
     const lanes = Object.values(spec.datasets ?? {}).find((rows) => rows.length && "account" in rows[0] && "l" in rows[0]);
@@ -113,5 +126,11 @@
 
   // On a narrow screen the contents start folded, and everything opens before printing what folds.
   if (matchMedia("(max-width: 62rem)").matches) document.querySelector("#toc details").open = false;
-  addEventListener("beforeprint", () => document.querySelectorAll(".finding details").forEach((d) => { d.open = true; }));
+  // A print would carry the folder of this machine in every link to a file beside the page.
+  const beside = [...document.querySelectorAll("a[href]:not([href^='#'])")].map((link) => [link, link.getAttribute("href")]);
+  addEventListener("beforeprint", () => {
+    document.querySelectorAll(".finding details").forEach((part) => { part.open = true; });
+    beside.forEach(([link]) => link.removeAttribute("href"));
+  });
+  addEventListener("afterprint", () => beside.forEach(([link, address]) => link.setAttribute("href", address)));
 })();
