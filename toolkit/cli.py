@@ -333,6 +333,20 @@ def verify(folder: Path, data: Path | None, mapping: Path | None) -> None:
 
 @cli.command()
 @click.argument("folder", type=click.Path(path_type=Path))
+def lint(folder: Path) -> None:
+    """Say what a report must not: likelihood with confidence, figures from nowhere, personal data, live addresses."""
+    from toolkit.report.lint import lint_report
+
+    found = lint_report(folder)
+    for rule, where, text in found.iter_rows():
+        _say(f"{rule}: {visible(where, 80)}: {text}")
+    click.echo(f"{found.height:,} faults" if found.height else "nothing to mend")
+    if found.height:
+        raise click.exceptions.Exit(1)
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--data", type=click.Path(path_type=Path), help="What the report was made from; a case knows it.")
 @click.option("--templates", type=click.Path(path_type=Path), help="A folder of your own templates.")
 @_MAPPING

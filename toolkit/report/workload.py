@@ -229,13 +229,13 @@ def find_queue_findings(table: pl.DataFrame, gaps: Sequence[Finding] = ()) -> tu
     return tuple(Finding.model_validate({"finding_id": f"F{i}", **draft}) for i, draft in enumerate(drafts, 1))
 
 
-def say_queue(table: pl.DataFrame) -> str:
-    """Say in a few sentences what is in the queue and what comes first.
+def say_queue(findings: Sequence[Finding]) -> str:
+    """Say what comes first, and what cannot be worked on: in the words of the findings.
 
     Parameters
     ----------
-    table : polars.DataFrame
-        From :func:`look_over`.
+    findings : sequence of Finding
+        From :func:`find_queue_findings`.
 
     Returns
     -------
@@ -244,14 +244,11 @@ def say_queue(table: pl.DataFrame) -> str:
     Examples
     --------
     >>> from toolkit.model.tables import Events, Observations, empty
-    >>> say_queue(look_over([Escalation("A", fault="no account")], empty(Observations), empty(Events)))
-    '1 escalation; 1 cannot be worked on as it is.'
+    >>> table = look_over([Escalation("A", fault="no account")], empty(Observations), empty(Events))
+    >>> say_queue(find_queue_findings(table))
+    '1 escalation cannot be worked on as it is: A.'
     """
-    faulty, late = table.filter(pl.col("fault") != "").height, int(table["late"].sum())
-    rings = table["ring"].drop_nulls().n_unique()
-    said = count_of(table.height, "escalation")
-    said += f" about {count_of(rings, 'ring')}, as far as found" if rings else ""
-    said += f"; {late:,} late" if late else ""
-    said += f"; {faulty:,} cannot be worked on as {'it is' if faulty == 1 else 'they are'}" if faulty else ""
-    first = table.filter(pl.col("fault") == "").head(1).to_dicts()
-    return said + "." + (f" First: {first[0]['case_id']} ({first[0]['severity']})." if first else "")
+    rings = [f for f in findings if f.type == "linked_set"]
+    rest = [f for f in findings if f.type != "linked_set" and "queue.parquet" in f.evidence_ids]
+    said = [f"Most urgent: {rings[0].statement}"] if rings else [f.statement for f in findings[:1] if f not in rest]
+    return " ".join([*said, *(f.statement for f in rest)])
