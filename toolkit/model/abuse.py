@@ -1,7 +1,7 @@
 """What an abuse is called, and what the public frameworks call it: one controlled vocabulary for cases and exports.
 
-Source of the ids: MITRE ATLAS 5.6.0 (techniques and case studies) and the DISARM framework (red techniques). Where a
-framework has no id for what AI products see (orchestration, free credit, resale by the seat), our own word stands alone.
+Source of the ids: MITRE ATLAS 5.6.0 (techniques and case studies) and the DISARM framework (red techniques). Where no
+framework has an id for what AI products see (free credit, resale by the seat), our own word stands alone.
 """
 
 from __future__ import annotations
