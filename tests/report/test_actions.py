@@ -34,9 +34,7 @@ def propose(*steps: tuple[str, Rung], wave: int = 1) -> pl.DataFrame:
 
 def fill(contract: type[dy.Schema], **columns: list[object]) -> pl.DataFrame:
     """A table with nothing but these columns filled in."""
-    return (
-        pl.DataFrame(columns).join(empty(contract).drop(columns), on=pl.lit(1), how="left").select(contract.columns())
-    )
+    return pl.concat([pl.DataFrame(columns), empty(contract)], how="diagonal_relaxed")
 
 
 def plan(actions: pl.DataFrame, **more: object) -> pl.DataFrame:
