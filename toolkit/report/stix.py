@@ -138,40 +138,27 @@ def build_bundle(
     keep = Withholder(known, (value for kind, value in values if kind not in _VALID_DAYS))
     tell = Withholder([] if users else known, (value for _, value in values)).tell
     stamp = made_at or case.as_of or case.window_end or _latest(seen) or _EPOCH
-    labels = ["synthetic"] if synthetic else []
     marking = _marking(case.tlp)
-    maker = _Maker(stamp, marking.id, labels)
-    identity = _Maker(_LASTING, marking.id, []).make(stix2.Identity, name=organisation, identity_class="organization")
-    maker = _Maker(stamp, marking.id, labels, identity.id)
+    identity = _Maker(_LASTING, marking.id).make(stix2.Identity, name=organisation, identity_class="organization")
+    lasting = _Maker(_LASTING, marking.id, identity.id)
+    maker = _Maker(stamp, marking.id, identity.id, synthetic)
 
     chosen, left = _choose(evidence.filter(~pl.col("account_id").is_in(sorted(spared))), crowd, keep)
     spans = _find_spans(seen, evidence["account_id"].unique().sort().to_list())
     indicators = [_indicate(maker, one, spans.get((one.kind, one.value)), case, stamp) for one in chosen]
-    patterns = [
-        _describe_abuse(_Maker(_LASTING, marking.id, [], identity.id), ABUSE_TYPES[name])
-        for name in sorted(case.abuse_types) if not ABUSE_TYPES[name].care
-    ]  # fmt: skip
-    strong = [f.level for f in case.findings if f.type == "linked_set" and f.level and f.level >= Level.L3]
-    campaigns = [
-        maker.make(stix2.Campaign, name=f"Campaign of case {case.case_id}", confidence=max(strong).stix_confidence)
-    ] if strong else []  # fmt: skip
+    abuses = [ABUSE_TYPES[name] for name in sorted(case.abuse_types)]
+    patterns = [_describe_abuse(lasting, abuse) for abuse in abuses if not abuse.care]
+    campaigns = _campaigns(maker, case)
     members = _members(case, spread, spared) if users else []
     accounts = {account: stix2.UserAccount(user_id=account, object_marking_refs=[marking.id]) for account in members}
-    ties = [
-        maker.make(stix2.Relationship, relationship_type="indicates", source_ref=one.id, target_ref=other.id,
-                   confidence=one.confidence)
-        for one in indicators for other in (*patterns, *campaigns)
-    ] + [
-        maker.make(stix2.Relationship, relationship_type="uses", source_ref=campaign.id, target_ref=pattern.id,
-                   confidence=campaign.confidence)
-        for campaign in campaigns for pattern in patterns
-    ]  # fmt: skip
+    content = [*indicators, *patterns, *campaigns, *accounts.values()]
+    content += [_tie(maker, "indicates", one, other) for one in indicators for other in (*patterns, *campaigns)]
+    content += [_tie(maker, "uses", one, other) for one in campaigns for other in patterns]
 
-    content = [*indicators, *patterns, *campaigns, *accounts.values(), *ties]
     # Notes point at the grouping and the grouping at its notes: its id comes from what both are made of.
     told = [_say(finding, tell) for finding in case.findings]
-    group_id = _make_id("grouping", [case.case_id, case.tlp, stamp, labels, told, left,
-                                     sorted(item.id for item in content)])  # fmt: skip
+    made_of = [case.case_id, case.tlp, stamp, synthetic, told, left, sorted(item.id for item in content)]
+    group_id = _make_id("grouping", made_of)
     notes = [
         maker.make(
             stix2.Note, abstract=abstract, content=text, confidence=finding.confidence.stix_confidence,
@@ -179,15 +166,13 @@ def build_bundle(
         )
         for finding, (abstract, text) in zip(case.findings, told, strict=True)
     ]  # fmt: skip
-    refs = sorted({item.id for item in (*content, *notes)}) or [identity.id]
-    grouping = maker.make(
-        stix2.Grouping, id=group_id, name=f"Case {case.case_id}", context="suspicious-activity", object_refs=refs,
-        description=f"{_CLUES}{_say_left(left)}",
-    )  # fmt: skip
     listed = {item.id: item for item in (*notes, *content)}
+    grouping = maker.make(
+        stix2.Grouping, id=group_id, name=f"Case {case.case_id}", context="suspicious-activity",
+        description=f"{_CLUES}{_say_left(left)}", object_refs=sorted(listed) or [identity.id],
+    )  # fmt: skip
     objects = [marking, identity, grouping, *sorted(listed.values(), key=lambda item: (item.type, item.id))]
-    whole = _make_id("bundle", [item.serialize() for item in objects])
-    return stix2.Bundle(objects=objects, id=whole)
+    return stix2.Bundle(objects=objects, id=_make_id("bundle", [item.serialize() for item in objects]))
 
 
 _CLUES: Final = "Indicators are clues, not proof: somebody else may use the same address."
@@ -233,14 +218,13 @@ class _Maker:
 
     stamp: datetime
     marking: str
-    labels: list[str]
     creator: str = ""
+    synthetic: bool = False
 
     def make(self, kind: Any, **about: Any) -> Any:
-        given = {name: value for name, value in about.items() if value not in (None, "", [])}
-        given |= {"created": self.stamp, "modified": self.stamp, "object_marking_refs": [self.marking]}
+        given = about | {"created": self.stamp, "modified": self.stamp, "object_marking_refs": [self.marking]}
         given |= {"created_by_ref": self.creator} if self.creator else {}
-        given |= {"labels": self.labels} if self.labels else {}
+        given |= {"labels": ["synthetic"]} if self.synthetic else {}
         given.setdefault("id", _make_id(kind._type, given))
         return kind(**given)
 
@@ -271,6 +255,26 @@ def _describe_abuse(maker: _Maker, abuse: AbuseType) -> Any:
     ]
     return maker.make(
         stix2.AttackPattern, name=abuse.name, description=abuse.meaning, external_references=[ours, *theirs]
+    )
+
+
+def _campaigns(maker: _Maker, case: Case) -> list[Any]:
+    """One, where a set rests on strong evidence; below that, nobody is said to run one."""
+    import stix2
+
+    levels = [finding.level for finding in case.findings if finding.type == "linked_set" and finding.level is not None]
+    strongest = max(levels, default=Level.L0)
+    if strongest < Level.L3:
+        return []
+    name = f"Campaign of case {case.case_id}"
+    return [maker.make(stix2.Campaign, name=name, confidence=strongest.stix_confidence)]
+
+
+def _tie(maker: _Maker, how: str, one: Any, other: Any) -> Any:
+    import stix2
+
+    return maker.make(
+        stix2.Relationship, relationship_type=how, source_ref=one.id, target_ref=other.id, confidence=one.confidence
     )
 
 
@@ -404,7 +408,7 @@ def _indicate(maker: _Maker, one: _Chosen, span: tuple[datetime, datetime] | Non
     return maker.make(
         stix2.Indicator,
         name=f"{say_kind(one.kind)} used by a linked set",
-        description=f"Used by {count_of(one.used_by, 'account')} of the set, of {one.holders:,} that were seen with it.",
+        description=f"Used by {count_of(one.used_by, 'account')} of the set, of {one.holders:,} seen with it.",
         indicator_types=["malicious-activity" if strong else "anomalous-activity"],
         pattern=one.pattern, pattern_type="stix", pattern_version="2.1",
         valid_from=first, valid_until=last + timedelta(days=_VALID_DAYS[one.kind]),
@@ -449,12 +453,14 @@ def _known_values(*tables: pl.DataFrame | None) -> list[tuple[str, str]]:
             continue
         if "evidence" in table.columns:
             rows = table.select(pl.col("evidence").explode()).drop_nulls().unnest("evidence").select("kind", "value")
+            found |= set(rows.drop_nulls().unique().rows())
         elif "kind" in table.columns:
-            rows = table.select("kind", "value")
+            found |= set(table.select("kind", "value").unique().rows())
         else:
-            kinds = [name for name in table.columns if name in KINDS and table.schema[name] == pl.String]
-            rows = table.unpivot(kinds, variable_name="kind").select("kind", "value")
-        found |= set(rows.drop_nulls().unique().rows())
+            kinds = [
+                name for name, dtype in table.schema.items() if dtype == pl.String and name not in Events.columns()
+            ]
+            found |= {(kind, value) for kind in kinds for value in table[kind].drop_nulls().unique().to_list()}
     return sorted(
         (kind, value) for kind, value in found if len(value) >= 4 or kind not in KINDS or KINDS[kind].sensitivity >= 2
     )
