@@ -201,10 +201,8 @@ def _graph(tables: Mapping[str, pl.DataFrame]) -> nx.Graph[str] | None:
     graph = build_graph(links, members=members)
     for row in (expansion if expansion is not None else empty(Expansion)).iter_rows(named=True):
         key = f"account:{row['account_id']}"
-        about = {"type": "account", "label": row["account_id"], "probability": row["probability"]}
-        graph.add_nodes_from(
-            [(key, {**about, **graph.nodes.get(key, {}), "round": row["round"], "level": row["level"]})]
-        )
+        about = {"type": "account", "label": row["account_id"]} | {k: row[k] for k in ("probability", "round", "level")}
+        graph.add_nodes_from([(key, {**about, **graph.nodes.get(key, {})})])
         for item in row["evidence"]:
             # Accounts are called by their kind; a kind of that name must not be taken for them.
             kind = "value of account" if item["kind"] == "account" else item["kind"]
