@@ -117,8 +117,9 @@ def test_groups_are_found_in_what_is_published() -> None:
         accounts=("t", "u"),
     )  # fmt: skip
     case = Case(case_id="C", seeds=["s"], purpose="p", analyst="k", findings=[tested])
-    tables = {"expansion": expansion, "links": links, "members": members}
-    assert find_groups(tables, case) == [["a", "b", "s"], ["m", "n", "o"], ["t", "u"]]
+    returns = pl.DataFrame({"account_id": ["p", "q"], "of_account": ["banned", "banned"]})
+    tables = {"expansion": expansion, "links": links, "members": members, "returns": returns}
+    assert find_groups(tables, case) == [["a", "b", "s"], ["banned", "p", "q"], ["m", "n", "o"], ["t", "u"]]
     assert (
         find_groups({"links": pl.DataFrame({"own": [1]})}, Case(case_id="C", seeds=[], purpose="p", analyst="k")) == []
     )

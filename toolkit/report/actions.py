@@ -141,7 +141,8 @@ def find_groups(tables: Mapping[str, pl.DataFrame], case: Case) -> list[list[str
     Parameters
     ----------
     tables : mapping of str to polars.DataFrame
-        ``expansion``, ``links`` (from L2) and ``members`` are read, where they are there and keep their contracts.
+        ``expansion``, ``links`` (from L2) and ``members`` are read, where they are there and keep their contracts; and
+        ``returns``: whoever comes after the same banned account.
     case : Case
         Its findings of type *linked_set* are read.
 
@@ -168,6 +169,8 @@ def find_groups(tables: Mapping[str, pl.DataFrame], case: Case) -> list[list[str
     if _holds(tables, "members", Members):
         ring = tables["members"].filter(pl.col("role") == "member")
         sets += ring.group_by("cluster_id").agg("account_id")["account_id"].to_list()
+    if {"account_id", "of_account"} <= set(tables["returns"].columns if "returns" in tables else ()):
+        sets += tables["returns"].select("account_id", "of_account").drop_nulls().rows()
     graph: nx.Graph[str] = nx.Graph()
     for accounts in sets:
         nx.add_path(graph, accounts)
