@@ -132,8 +132,8 @@ def build_bundle(
     pairs = conform(links, Links) if links is not None else None
     crowd = conform(hubs, Hubs) if hubs is not None else empty(Hubs)
     seen = conform(events, Events, keep_extra=True) if events is not None else empty(Events)
-    evidence = _take_evidence(spread, pairs)
     spared = _spared(case)
+    evidence = _take_evidence(spread, pairs).filter(~pl.col("account_id").is_in(sorted(spared)))
     known, values = _known_accounts(case, spread, pairs), _known_values(spread, pairs, crowd, seen)
     keep = Withholder(known, (value for kind, value in values if kind not in _VALID_DAYS))
     tell = Withholder([] if users else known, (value for _, value in values)).tell
@@ -143,7 +143,7 @@ def build_bundle(
     lasting = _Maker(_LASTING, marking.id, identity.id)
     maker = _Maker(stamp, marking.id, identity.id, synthetic)
 
-    chosen, left = _choose(evidence.filter(~pl.col("account_id").is_in(sorted(spared))), crowd, keep)
+    chosen, left = _choose(evidence, crowd, keep)
     spans = _find_spans(seen, evidence["account_id"].unique().sort().to_list())
     indicators = [_indicate(maker, one, spans.get((one.kind, one.value)), case, stamp) for one in chosen]
     abuses = [ABUSE_TYPES[name] for name in sorted(case.abuse_types)]
