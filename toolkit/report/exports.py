@@ -264,6 +264,9 @@ def case_schema() -> dict[str, Any]:
     """
     model = Case.model_json_schema(ref_template="#/$defs/{model}")
     inner = model.pop("$defs")
+    for part in (model, *inner.values()):
+        # A docstring's examples are for whoever reads the code.
+        part["description"] = part["description"].split("\n\n")[0]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A case of the investigation toolkit",
