@@ -7,12 +7,17 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import networkx as nx
 import polars as pl
 import pytest
+import stix2
 
+from toolkit.graph.graphml import read_graphml
 from toolkit.model import tables
 from toolkit.model.provenance import sha256_bytes, sha256_file
 from toolkit.model.tables import conform
+from toolkit.report.brief import write_brief
+from toolkit.report.exports import read_case
 
 CONTRACTS = {
     "actions": tables.Actions, "expansion": tables.Expansion, "findings": tables.Findings, "hubs": tables.Hubs,
@@ -43,6 +48,7 @@ def test_the_folder_holds_the_report_and_its_tables(demo: Path) -> None:
         assert (demo / f"{name}.csv").exists()
     there = {path.name for path in demo.iterdir()}
     assert {"report.html", "report.ipynb", "case.json", "manifest.json", "run.json"} <= there
+    assert {"stix.json", "brief.md", "graph.graphml"} <= there
     assert not [name for name in there if name.startswith(".")]
 
 
@@ -89,10 +95,50 @@ def test_no_prompt_and_no_machine_path(demo: Path) -> None:
     """Prompt text never appears, nor does anything that tells on the machine that ran it."""
     texts = set(pl.read_parquet(Path(__file__).parents[2] / "data_samples" / "tiny" / "content.parquet")["text"])
     texts = {text for text in texts if text and len(text) > 15}
-    for name in ("report.html", "report.ipynb", "manifest.json", "case.json"):
+    for name in ("report.html", "report.ipynb", "manifest.json", "case.json", "stix.json", "brief.md"):
         said = (demo / name).read_text(encoding="utf-8")
         assert not [text for text in texts if text in said], name
         assert not re.search(r"/(?:tmp|home|work|root|Users)/", said), name
+
+
+def test_partners_learn_nothing_about_users(demo: Path) -> None:
+    """No account and no personal value in the bundle; addresses that the ring made its own are there."""
+    said = (demo / "stix.json").read_text(encoding="utf-8")
+    expansion = pl.read_parquet(demo / "expansion.parquet")
+    evidence = expansion.explode("evidence").unnest("evidence").filter(pl.col("kind") != "ip")["value"]
+    secrets = {*expansion["account_id"], *evidence.drop_nulls()}
+    assert not [secret for secret in secrets if secret in said]
+    bundle = stix2.parse(said)
+    assert [item for item in bundle.objects if item.type == "indicator"]
+    hubs = pl.read_parquet(demo / "hubs.parquet").filter(pl.col("kind") == "ip")["value"].to_list()
+    assert not [hub for hub in hubs if f"'{hub}'" in said]
+    marked = [item for item in bundle.objects if item.type != "marking-definition"]
+    assert all(item.object_marking_refs for item in marked)
+    assert {label for item in bundle.objects for label in item.get("labels", [])} == {"synthetic"}
+
+
+def test_case_brief_and_network_can_be_read(demo: Path) -> None:
+    case = read_case(demo / "case.json")
+    brief = (demo / "brief.md").read_text(encoding="utf-8")
+    assert brief == write_brief(case, synthetic=True)
+    assert len(brief.split()) <= 400
+    graph = read_graphml(demo / "graph.graphml")
+    expansion, links = (pl.read_parquet(demo / f"{name}.parquet") for name in ("expansion", "links"))
+    members = expansion.filter("included")["account_id"].to_list()
+    assert {graph.nodes[key]["label"] for key in graph if key.startswith("account:")} >= set(members)
+    assert sum(a.startswith("account:") and b.startswith("account:") for a, b in graph.edges) == links.height
+    assert set(nx.read_graphml(demo / "graph.graphml")) == set(graph)
+
+
+def test_proposals_are_planned_and_nothing_more(demo: Path) -> None:
+    """The ring goes together; who is left alone has no time; nobody has set a date."""
+    actions = pl.read_parquet(demo / "actions.parquet")
+    assert set(actions["status"]) == {"proposed"}
+    assert actions["not_before_at"].null_count() == actions.height
+    stepped = actions.filter(pl.col("rung") != "do not action")
+    assert set(stepped["offset_minutes"]) == {0}
+    assert stepped["group"].n_unique() == 1
+    assert actions.filter(pl.col("rung") == "do not action")["offset_minutes"].null_count() == 2
 
 
 def test_the_manifest_proves_the_folder(demo: Path) -> None:

@@ -70,6 +70,9 @@ def test_canaries(
     if redaction == "none":
         assert everywhere["device"]
         assert 'class="mask"' not in done.page
+    # Partners are told of no user and of no value of theirs, at any level.
+    shared = (out / "stix.json").read_text(encoding="utf-8")
+    assert not re.search(r"canary|own-|ring\d|other\d", shared)
     # The tables beside the page stay exact at every level.
     held = pl.read_parquet(out / "expansion.parquet").explode("evidence").unnest("evidence")["value"].to_list()
     assert set(values["device"]) <= set(held)

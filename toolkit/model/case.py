@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from toolkit.errors import UnknownNameError
+from toolkit.model.abuse import ABUSE_TYPES, find_abuse_type
 from toolkit.model.confidence import Confidence, Level, Likelihood, Rung
 
 __all__ = ["FINDING_TYPES", "Action", "Case", "Finding", "FindingType", "Pivot"]
@@ -117,6 +119,8 @@ class Action(_Record):
         Steps of one wave go out together, so that nobody is tipped off.
     reviewer : str
         Who confirmed it; empty until somebody has.
+    policy : str
+        The clause that was broken; empty where nobody has named it.
 
     Examples
     --------
@@ -134,6 +138,7 @@ class Action(_Record):
     own_violation: bool = False
     wave: int = 1
     reviewer: str = ""
+    policy: str = ""
 
     @model_validator(mode="after")
     def _enough_evidence(self) -> Action:
@@ -200,6 +205,8 @@ class Case(_Record):
         In the order of the report.
     pivots : tuple
         Looks by hand, in the order in which they were made.
+    abuse_types : tuple of str
+        Names of :data:`toolkit.model.abuse.ABUSE_TYPES`; empty until somebody has said what it is.
 
     Examples
     --------
@@ -207,7 +214,7 @@ class Case(_Record):
     'AMBER'
     """
 
-    case_id: str
+    case_id: Annotated[str, Field(json_schema_extra={"pattern": f"^{_CASE_ID.pattern}$"})]
     seeds: tuple[str, ...]
     purpose: Words
     analyst: Words
@@ -219,6 +226,7 @@ class Case(_Record):
     findings: tuple[Finding, ...] = ()
     actions: tuple[Action, ...] = ()
     pivots: tuple[Pivot, ...] = ()
+    abuse_types: tuple[Annotated[str, Field(json_schema_extra={"enum": sorted(ABUSE_TYPES)})], ...] = ()
 
     @field_validator("case_id")
     @classmethod
@@ -226,6 +234,14 @@ class Case(_Record):
         if not _CASE_ID.fullmatch(case_id):
             raise ValueError("a case id has 1 to 64 letters, digits, '_' or '-', and starts with a letter or digit")
         return case_id
+
+    @field_validator("abuse_types")
+    @classmethod
+    def _known_abuse(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return tuple(find_abuse_type(name).name for name in dict.fromkeys(names))
+        except UnknownNameError as error:
+            raise ValueError(str(error)) from None
 
     @model_validator(mode="after")
     def _window_runs_forward(self) -> Case:

@@ -70,13 +70,18 @@ class Confidence(StrEnum):
 
     Examples
     --------
-    >>> [c.value for c in Confidence]
-    ['low', 'moderate', 'high']
+    >>> [(c.value, c.stix_confidence) for c in Confidence]
+    [('low', 15), ('moderate', 50), ('high', 85)]
     """
 
     LOW = "low"
     MODERATE = "moderate"
     HIGH = "high"
+
+    @property
+    def stix_confidence(self) -> int:
+        """The middle of the word's range on STIX's scale of 0 to 100 (STIX 2.1, appendix A: None, Low, Med, High)."""
+        return {"low": 15, "moderate": 50, "high": 85}[self.value]
 
 
 class Level(StrEnum):

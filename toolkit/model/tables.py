@@ -340,7 +340,7 @@ class Findings(dy.Schema):
 
 
 class Actions(dy.Schema):
-    """Proposed steps. Order: wave, rung from severe to none, account_id."""
+    """Proposed steps. Order: wave, rung from severe to none, account_id. ``policy``: the clause; empty = not named."""
 
     account_id = _id()
     rung = _id()
@@ -350,6 +350,7 @@ class Actions(dy.Schema):
     own_violation = dy.Bool()
     wave = dy.Int64()
     reviewer = dy.String()
+    policy = dy.String()
 
 
 def empty(contract: type[dy.Schema]) -> pl.DataFrame:

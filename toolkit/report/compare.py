@@ -12,7 +12,9 @@ import polars as pl
 
 from toolkit.errors import InputError, visible
 from toolkit.model.case import Case
+from toolkit.report.exports import read_case
 from toolkit.report.verify import read_manifest
+from toolkit.views.safe import escape_markdown
 from toolkit.views.words import count_of, join_words
 
 __all__ = ["Comparison", "compare_reports"]
@@ -21,7 +23,6 @@ _ACCOUNTS: Final = dict.fromkeys(("account_id", "change", "before", "after"), pl
 _FINDINGS: Final = dict.fromkeys(("type", "change", "before", "after"), pl.String)
 _ABOUT: Final = dict.fromkeys(("part", "name", "before", "after"), pl.String)
 _SHOWN: Final = 20
-_MARKS: Final = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_{}[]<>()#|!~"})
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -102,11 +103,11 @@ def _read(folder: Path) -> _Report:
     if manifest is None:
         raise InputError(f"manifest.json in {visible(folder.name)} cannot be read: see `toolkit verify`")
     try:
-        case = Case.model_validate(json.loads((folder / "case.json").read_bytes())["case"])
+        case = read_case(folder / "case.json")
         path = folder / "expansion.parquet"
         rows = pl.read_parquet(path).filter("included") if path.exists() else None
         level = dict(rows.select("account_id", "level").rows()) if rows is not None else {}
-    except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
+    except (InputError, OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
         said = visible(str(error).splitlines()[0], 200)
         raise InputError(f"{visible(folder.name)} cannot be compared: {said}; see `toolkit verify`") from None
     return _Report(folder.name, case, manifest, level)
@@ -178,7 +179,11 @@ def _write(
         f"{count_of(changed[change], 'finding')} {change}" for change in ("new", "gone", "changed") if change in changed
     ]
     head = f"{join_words(said)}." if said else "The same accounts and the same findings."
-    lines = [f"# {_md(one.case.case_id)}: {_md(one.name)} and {_md(two.name)}", "", head]
+    lines = [
+        f"# {escape_markdown(one.case.case_id)}: {escape_markdown(one.name)} and {escape_markdown(two.name)}",
+        "",
+        head,
+    ]
     lines += ["", "Every file is the same to the byte."] if same_files else []
     for title, table in (("Accounts", accounts), ("Findings", findings), ("What went in", about)):
         if table.height:
@@ -188,11 +193,6 @@ def _write(
 
 def _table(table: pl.DataFrame) -> list[str]:
     head = f"| {' | '.join(name.replace('_', ' ') for name in table.columns)} |"
-    rows = [f"| {' | '.join(_md(cell) for cell in row)} |" for row in table.head(_SHOWN).rows()]
+    rows = [f"| {' | '.join(escape_markdown(cell) for cell in row)} |" for row in table.head(_SHOWN).rows()]
     rest = [f"and {table.height - _SHOWN:,} more"] if table.height > _SHOWN else []
     return [head, "|" + " --- |" * table.width, *rows, *([""] if rest else []), *rest]
-
-
-def _md(text: str) -> str:
-    """Text for Markdown: nothing in it is a mark, a link or a line of its own."""
-    return visible(text, 300).translate(_MARKS)

@@ -35,6 +35,7 @@ _PACKAGES = (
     "altair",
     "vl-convert-python",
     "papermill",
+    "stix2",
 )
 
 

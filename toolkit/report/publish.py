@@ -5,16 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import dataframely as dy
 import polars as pl
 from pydantic import ValidationError
 
 from toolkit.errors import InputError, visible
+from toolkit.graph.build import build_graph
+from toolkit.graph.graphml import write_graphml
 from toolkit.model.case import Action, Case, Finding
+from toolkit.model.tables import Actions, Events, Expansion, Hubs, Links, Members, empty
+from toolkit.report.actions import plan_for_case
+from toolkit.report.brief import write_brief
 from toolkit.report.exports import write_case, write_tables
+from toolkit.report.stix import build_bundle, write_stix
 from toolkit.sources.read import Dataset
 from toolkit.views.blocks import Block, show_text
+from toolkit.views.words import join_words
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 __all__ = ["find_missing_tables", "is_synthetic", "open_case", "parse_time", "publish_case"]
 
@@ -98,7 +109,10 @@ def publish_case(
     out_dir: str,
     synthetic: bool = False,
 ) -> Block:
-    """Write the case and its tables; a run without this cell does not count.
+    """Write the case, its tables and its exports; a run without this cell does not count.
+
+    Beside ``case.json`` stand ``stix.json`` (for partners: nothing about users), ``brief.md`` (one page) and, where
+    there are links or an expansion, ``graph.graphml``. A table ``actions`` is planned: who goes together, who later.
 
     Parameters
     ----------
@@ -138,12 +152,64 @@ def publish_case(
     if not out_dir:
         return show_text("Run by hand: nothing was written. Give out_dir to write the case and its tables.")
     folder = Path(out_dir)
-    written = write_tables(tables, folder, csv=True)
+    published = dict(tables)
+    if _keeps(tables, "actions", Actions, without=("policy",)):
+        published["actions"] = plan_for_case(tables["actions"], tables, record)
+    written = write_tables(published, folder, csv=True)
     write_case(record, folder / "case.json", synthetic=synthetic)
+    write_stix(_bundle(record, tables, synthetic), folder / "stix.json")
+    (folder / "brief.md").write_text(write_brief(record, synthetic=synthetic), encoding="utf-8")
+    beside = ["case.json", "stix.json", "brief.md"]
+    graph = _graph(tables)
+    if graph is not None:
+        write_graphml(graph, folder / "graph.graphml")
+        beside.append("graph.graphml")
     return show_text(
         f"{len(written) // 2} tables lie beside this page as Parquet (exact) and CSV (safe to open in a spreadsheet),"
-        " with case.json and manifest.json."
+        f" with {join_words([*beside, 'manifest.json'])}."
     )
+
+
+def _keeps(
+    tables: Mapping[str, pl.DataFrame], name: str, contract: type[dy.Schema], without: Sequence[str] = ()
+) -> bool:
+    """A team's own template may call a table of another shape by one of our names: it is published as it is."""
+    return name in tables and set(contract.columns()) - set(without) <= set(tables[name].columns)
+
+
+def _bundle(case: Case, tables: Mapping[str, pl.DataFrame], synthetic: bool) -> Any:
+    contracts = {"expansion": Expansion, "links": Links, "hubs": Hubs, "timeline": Events}
+    known = {name: tables[name] if _keeps(tables, name, contract) else None for name, contract in contracts.items()}
+    return build_bundle(
+        case, expansion=known["expansion"], links=known["links"], hubs=known["hubs"], events=known["timeline"],
+        made_at=None if case.as_of or case.window_end else _latest(tables["ledger"]), synthetic=synthetic,
+    )  # fmt: skip
+
+
+def _latest(ledger: pl.DataFrame) -> datetime | None:
+    latest = ledger["last_at"].max() if "last_at" in ledger.columns else None
+    return latest if isinstance(latest, datetime) else None
+
+
+def _graph(tables: Mapping[str, pl.DataFrame]) -> nx.Graph[str] | None:
+    """The network of what is published: accounts, the links between them, and the values that a set shares."""
+    links = tables["links"] if _keeps(tables, "links", Links) else None
+    members = tables["members"] if _keeps(tables, "members", Members) else None
+    expansion = tables["expansion"].filter("included") if _keeps(tables, "expansion", Expansion) else None
+    if links is None and expansion is None:
+        return None
+    graph = build_graph(links, members=members)
+    for row in (expansion if expansion is not None else empty(Expansion)).iter_rows(named=True):
+        key = f"account:{row['account_id']}"
+        about = {"type": "account", "label": row["account_id"]} | {k: row[k] for k in ("probability", "round", "level")}
+        graph.add_nodes_from([(key, {**about, **graph.nodes.get(key, {})})])
+        for item in row["evidence"]:
+            # Accounts are called by their kind; a kind of that name must not be taken for them.
+            kind = "value of account" if item["kind"] == "account" else item["kind"]
+            value = f"{kind}:{item['value']}"
+            graph.add_nodes_from([(value, {"type": kind, "label": item["value"]})])
+            graph.add_edges_from([(key, value, {"bits": item["bits"], "holders": item["holders"]})])
+    return graph
 
 
 def is_synthetic(data_uri: str) -> bool:

@@ -69,7 +69,8 @@ def run_report(
     Returns
     -------
     pathlib.Path
-        ``out``, holding report.html, report.ipynb, case.json, manifest.json, run.json and the tables.
+        ``out``, holding report.html, report.ipynb, brief.md, case.json, stix.json, graph.graphml (where there is a
+        network), manifest.json, run.json and the tables.
 
     Raises
     ------

@@ -14,7 +14,16 @@ from typing import Any
 
 from toolkit.errors import ToolkitError, visible
 
-__all__ = ["UnsafeChartError", "defang", "escape", "is_beside", "lint_spec", "no_math", "script_json"]
+__all__ = [
+    "UnsafeChartError",
+    "defang",
+    "escape",
+    "escape_markdown",
+    "is_beside",
+    "lint_spec",
+    "no_math",
+    "script_json",
+]
 
 
 class UnsafeChartError(ToolkitError):
@@ -75,10 +84,42 @@ def defang(text: str) -> str:
     'see hxxps://evil[.]example/x'
     """
     return re.sub(
-        r"\b(https?|ftp)://([^\s/]+)",
-        lambda m: m.group(1).replace("tt", "xx").replace("ftp", "fxp") + "://" + m.group(2).replace(".", "[.]"),
+        r"(https?|ftp)://([^\s/]+)",
+        lambda m: m.group(1).lower().replace("tt", "xx").replace("ftp", "fxp") + "://" + m.group(2).replace(".", "[.]"),
         text,
+        flags=re.IGNORECASE,
     )
+
+
+_MARKDOWN = str.maketrans({"&": "&amp;"} | {mark: f"\\{mark}" for mark in "\\`*_{}[]<>()#|!~$"})
+
+
+def escape_markdown(text: object, limit: int = 300) -> str:
+    """Make any value safe inside a line of Markdown: nothing in it is a mark, a link, a mention or a line of its own.
+
+    Parameters
+    ----------
+    text : object
+        Anything; None becomes an empty string.
+    limit : int
+        Characters kept.
+
+    Returns
+    -------
+    str
+        One line. Addresses are broken (``hxxps://a[.]b``, ``www[.]``, ``[@]``): many readers make links of bare ones.
+
+    Examples
+    --------
+    >>> escape_markdown("- see **https://evil.example**\\n")
+    '\\\\- see \\\\*\\\\*hxxps://evil\\\\[.\\\\]example\\\\*\\\\*⟨U+000A⟩'
+    """
+    if text is None:
+        return ""
+    shown = re.sub(r"www\.", "www[.]", defang(visible(text, limit)), flags=re.IGNORECASE).replace("@", "[@]")
+    shown = shown.translate(_MARKDOWN)
+    # Only at its beginning could it open a list, a rule or an underline.
+    return re.sub(r"^(?=[-+]|=+$)|^(\d+)(?=[.])", r"\1\\", shown.strip(" "))
 
 
 _FORBIDDEN_KEYS = {
