@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from toolkit.errors import visible
@@ -32,8 +32,8 @@ class Withholder:
 
     Parameters
     ----------
-    accounts : sequence of str
-        Called "account 1", "account 2", ... in this order.
+    accounts : sequence of str, or mapping
+        Called "account 1", "account 2", ... in this order; or by the names that the mapping gives them.
     values : iterable of str
         Left out.
 
@@ -46,9 +46,9 @@ class Withholder:
     (True, False)
     """
 
-    def __init__(self, accounts: Sequence[str], values: Iterable[str] = ()) -> None:
-        numbered = {account: f"account {number}" for number, account in enumerate(dict.fromkeys(accounts), 1)}
-        self._names = {value: WITHHELD for value in values if value} | numbered
+    def __init__(self, accounts: Sequence[str] | Mapping[str, str], values: Iterable[str] = ()) -> None:
+        named = accounts if isinstance(accounts, Mapping) else _numbered(accounts)
+        self._names = {value: WITHHELD for value in values if value} | dict(named)
         # A case knows a hundred thousand names, and a sentence holds a few: it is asked which it may hold.
         self._index: dict[str, list[str]] = {}
         for name in self._names:
@@ -77,3 +77,7 @@ class Withholder:
             said.add(rf"{re.escape(_begins(name))}[^…]*… \(\d+ characters\)")
         either = "|".join(sorted(said, key=lambda form: (-len(form), form)))
         return rf"(?<!\w)(?:{either})(?!\w)" if len(name) < _SHORT else either
+
+
+def _numbered(accounts: Sequence[str]) -> dict[str, str]:
+    return {account: f"account {number}" for number, account in enumerate(dict.fromkeys(accounts), 1)}
