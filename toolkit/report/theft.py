@@ -11,7 +11,7 @@ from toolkit.errors import need_columns
 from toolkit.linking.pivot import find_holders
 from toolkit.model.tables import Observations, conform
 
-__all__ = ["find_behind", "mark_calls", "measure_theft", "profile_keys", "tie_orgs"]
+__all__ = ["find_behind", "mark_calls", "match_changes", "measure_theft", "profile_keys", "tie_orgs"]
 
 _UTC: Final = pl.Datetime("us", "UTC")
 
@@ -168,6 +168,35 @@ def _register(register: pl.DataFrame | None) -> pl.DataFrame:
         leaked=pl.col("leaked_flag").any(), leaked_src=pl.col("leaked_src").drop_nulls().sort().first(),
         revoked_at=pl.col("revoked_at").min(),
     )  # fmt: skip
+
+
+def match_changes(changes: pl.DataFrame, profile: pl.DataFrame, *, within_days: int = 2) -> pl.DataFrame:
+    """Keep the rises in use that fall together with the first foreign call.
+
+    Parameters
+    ----------
+    changes, profile : polars.DataFrame
+        From :func:`toolkit.report.keys.find_key_changes` and :func:`profile_keys`.
+    within_days : int
+        Days between the change and the first foreign call, at most.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``changes`` with ``first_foreign_at``. Order: change_at, api_key.
+
+    Examples
+    --------
+    >>> from datetime import UTC, datetime
+    >>> at = [datetime(2026, 1, d, tzinfo=UTC) for d in (2, 9)]
+    >>> changes = pl.DataFrame({"api_key": "k", "change_at": at, "calls_before": 1.0, "calls_after": 9.0})
+    >>> keys = pl.DataFrame({"api_key": ["k"], "first_foreign_at": [at[1]]})
+    >>> match_changes(changes, keys)["change_at"].to_list() == [at[1]]
+    True
+    """
+    met = changes.join(profile.select("api_key", "first_foreign_at").drop_nulls(), on="api_key")
+    near = (pl.col("change_at") - pl.col("first_foreign_at")).abs() <= pl.duration(days=within_days)
+    return met.filter(near & (pl.col("calls_after") > pl.col("calls_before"))).sort("change_at", "api_key")
 
 
 def find_behind(calls: pl.DataFrame, observations: pl.DataFrame, overlaps: pl.DataFrame) -> pl.DataFrame:
