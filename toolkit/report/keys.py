@@ -255,7 +255,8 @@ def find_key_changes(calls: pl.DataFrame, *, bin_s: float = 86_400.0) -> pl.Data
     polars.DataFrame
         ``api_key``, ``change_at``, ``score`` (twice the log likelihood gained), ``calls_before``, ``calls_after``,
         ``cost_before``, ``cost_after`` (all per day, in the stretches either side) and ``mix_moved`` (share of calls
-        that went to other models, 0 to 1: half the sum of absolute differences of shares). Order: change_at, api_key.
+        that went to other models, 0 to 1: half the sum of absolute differences of shares; null where a
+        side has no call). Order: change_at, api_key.
         A job that runs every few days changes at each run: a change says something where foreign use begins.
 
     Examples
@@ -291,10 +292,19 @@ def find_key_changes(calls: pl.DataFrame, *, bin_s: float = 86_400.0) -> pl.Data
         moved=(pl.col("share").filter("after").sum() - pl.col("share").filter(~after).sum()).abs()
     )
     moved = sides.group_by("number").agg(mix_moved=(pl.col("moved").sort().sum() / 2).round(6))
+    # Where one side has no call there is no mix to have moved.
+    moved = moved.join(mix.group_by("number").agg(sides=pl.col("after").n_unique()), on="number")
+    moved = moved.select("number", mix_moved=pl.when(pl.col("sides") == 2).then("mix_moved"))
     told = edges.join(each, on="number", how="left").join(moved, on="number", how="left")
     per_day = {"calls_before": pl.col("rate_before") * 24, "calls_after": pl.col("rate_after") * 24}
     told = told.with_columns(**{name: rate.round(3) for name, rate in per_day.items()})
-    cost = {f"cost_{side}": (pl.col(f"cost_{side}") * pl.col(f"calls_{side}")).round(6) for side in ("before", "after")}
+    cost = {
+        f"cost_{side}": pl.when(pl.col(f"calls_{side}") > 0)
+        .then(pl.col(f"cost_{side}") * pl.col(f"calls_{side}"))
+        .otherwise(0.0)
+        .round(6)
+        for side in ("before", "after")
+    }
     columns = (
         "api_key", "change_at", "score", "calls_before", "calls_after", "cost_before", "cost_after", "mix_moved",
     )  # fmt: skip
@@ -303,7 +313,7 @@ def find_key_changes(calls: pl.DataFrame, *, bin_s: float = 86_400.0) -> pl.Data
 
 def find_overlaps(
     infrastructure: pl.DataFrame,
-    hubs: pl.DataFrame,
+    hubs: pl.DataFrame | None,
     *,
     keys: Sequence[str],
     orgs: pl.DataFrame | None = None,
@@ -317,7 +327,7 @@ def find_overlaps(
     ----------
     infrastructure : polars.DataFrame
         From :func:`find_infrastructure`.
-    hubs : polars.DataFrame
+    hubs : polars.DataFrame or None
         Contract ``Hubs``: values shared so widely that meeting there means nothing.
     keys : sequence of str
         Only what one of these was used from is looked at.
@@ -349,8 +359,7 @@ def find_overlaps(
     >>> from datetime import UTC, datetime
     >>> rows = {"api_key": ["k", "l"], "org": ["o", "p"], "kind": "ip", "value": "192.0.2.1", "calls": 5, "cost": 1.0}
     >>> rows |= {"first_at": datetime(2026, 1, 5, tzinfo=UTC), "last_at": datetime(2026, 1, 6, tzinfo=UTC), "new": True}
-    >>> hubs = pl.DataFrame(schema={"kind": pl.String, "value": pl.String, "verdict": pl.String})
-    >>> find_overlaps(pl.DataFrame(rows), hubs, keys=["k"]).select("orgs", "calls", "verdict", "followed").rows()
+    >>> find_overlaps(pl.DataFrame(rows), None, keys=["k"]).select("orgs", "calls", "verdict", "followed").rows()
     [(2, 10, 'shared', True)]
     """
     if min_orgs < 2:
@@ -364,7 +373,8 @@ def find_overlaps(
         calls=pl.col("calls").sum(), cost=pl.col("cost").sort().sum().round(6),
         first_at=pl.col("first_at").min(), last_at=pl.col("last_at").max(),
     ).filter(pl.col("orgs") >= min_orgs)  # fmt: skip
-    wide = hubs.filter(pl.col("verdict") != "background").select("kind", "value", hub=pl.lit(value=True)).unique()
+    known = hubs if hubs is not None else pl.DataFrame(schema=dict.fromkeys(("kind", "value", "verdict"), pl.String))
+    wide = known.filter(pl.col("verdict") != "background").select("kind", "value", hub=pl.lit(value=True)).unique()
     table = table.join(wide, on=["kind", "value"], how="left")
     table = table.join(_network_kinds(networks), on=["kind", "value"], how="left")
     verdict = (

@@ -131,13 +131,13 @@ def _tell_key(row: dict[str, Any], names: Names) -> str:
 
 def _write_notice(lines: Sequence[str], spent: dict[str, Any] | None, found: Sequence[dict[str, Any]]) -> str:
     used = spent is not None and spent["calls_low"] > 0
-    cost = "no cost is recorded" if spent is None or spent["cost_low"] is None else f"cost {spent['cost_low']:,.2f}"
-    open_keys = sum(row["revoked_at"] is None for row in found)
-    used_from = (
-        f"{count_of(spent['calls_low'], 'call')} came from there; {cost}, in the unit of your bill."
-        if used and spent
-        else ""
+    cost = (
+        "what they cost is not recorded"
+        if spent is None or spent["cost_low"] is None
+        else f"by our count they cost {spent['cost_low']:,.2f}"
     )
+    open_keys = sum(row["revoked_at"] is None for row in found)
+    used_from = f"{count_of(spent['calls_low'], 'call')} came from there; {cost}." if used and spent else ""
     first = "Make a new key, move your services to it, and revoke the old one." if open_keys else "Move to a new key."
     return "\n".join(
         [
@@ -333,13 +333,14 @@ def _exposed(profile: pl.DataFrame) -> list[_DRAFT]:
     if leaked.is_empty() and used.is_empty():
         return []
     known = used.filter("leaked").height
-    rest = count_of(leaked.height - known, "further leaked key shows", "further leaked keys show")
+    rest = count_of(leaked.height - known, "further leaked key shows", "further leaked keys show") + " none"
+    rest = f"; {rest}" if leaked.height > known else ""
     places = leaked["leaked_src"].drop_nulls().unique().sort().to_list()
     where = f" ({join_words(visible(place.replace('_', ' '), 40) for place in places)})" if places else ""
     return [{
         "type": "detector_gap",
-        "statement": f"Of {count_of(used.height, 'key')} with signs of theft, {known:,} had been seen leaked{where}; "
-        f"{rest} none.",
+        "statement": f"Of {count_of(used.height, 'key')} with signs of theft, {known:,} had been seen leaked{where}"
+        f"{rest}.",
         "confidence": Confidence.MODERATE, "basis": "the register of keys; how the others got out is not known",
         "evidence_ids": ("keys.parquet",), "next_check": "search public repositories for the rest",
     }]  # fmt: skip

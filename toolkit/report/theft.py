@@ -27,19 +27,19 @@ def mark_calls(calls: pl.DataFrame, overlaps: pl.DataFrame) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        ``calls`` with ``foreign`` and ``came_from`` (the same in words), in their order.
+        ``calls`` with ``foreign`` and ``place`` (the same in words), in their order.
 
     Examples
     --------
     >>> calls = pl.DataFrame({"api_key": ["k", "k"], "ip": ["x", None]})
     >>> shared = pl.DataFrame({"kind": ["ip"], "value": ["x"], "followed": [True]})
-    >>> mark_calls(calls, shared)["came_from"].to_list()
+    >>> mark_calls(calls, shared)["place"].to_list()
     ['shared servers', 'elsewhere']
     """
     followed = overlaps.filter(pl.col("followed") & (pl.col("kind") == "ip"))["value"].to_list()
     foreign = pl.col("ip").is_in(followed).fill_null(value=False)
     words = pl.when("foreign").then(pl.lit("shared servers")).otherwise(pl.lit("elsewhere"))
-    return calls.with_columns(foreign=foreign).with_columns(came_from=words)
+    return calls.with_columns(foreign=foreign).with_columns(place=words)
 
 
 def profile_keys(
