@@ -19,7 +19,7 @@ from toolkit.views.words import count_of, join_words, say_family, say_fault
 __all__ = ["bottom_line", "find_data_gaps", "find_ring_findings", "findings_table", "is_absent"]
 
 _HUBS_NAMED = 5
-_LEADS = ("linked_set", "return_attempt", "infra_overlap_unrelated_orgs", "null_result")
+_LEADS = ("linked_set", "return_attempt", "infra_overlap_unrelated_orgs", "template_family", "null_result")
 _NOT_ACTION = "do not action"
 _RARE = 0.05
 """A count that chance reaches in fewer shuffles than this deserves a look."""
