@@ -15,7 +15,8 @@ __all__ = ["find_candidates", "find_indicators", "find_narratives", "list_narrat
 
 _UTC: Final = pl.Datetime("us", "UTC")
 _TEXTS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
-    "account_id": pl.String, "event_at": _UTC, "narrative": pl.String, "lang": pl.String, "text": pl.String,
+    "account_id": pl.String, "event_at": _UTC, "event": pl.String, "narrative": pl.String, "lang": pl.String,
+    "text": pl.String,
 }  # fmt: skip
 _TRACES: Final = {
     "web address": r"(?i)\bhttps?://[a-z0-9.-]{1,200}",
@@ -38,8 +39,8 @@ def take_texts(content: pl.DataFrame | None) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        ``account_id``, ``event_at`` (UTC), ``narrative`` (null: none), ``lang``, ``text``. Order: event_at, account_id,
-        narrative, text.
+        ``account_id``, ``event_at`` (UTC), ``event``, ``narrative`` (null: none), ``lang``, ``text``. Order: event_at,
+        account_id, narrative, text.
 
     Raises
     ------
@@ -191,7 +192,9 @@ def find_candidates(texts: pl.DataFrame, narratives: pl.DataFrame, accounts: Seq
     return told.sort(["shared", "account_id"], descending=[True, False])
 
 
-def find_indicators(texts: pl.DataFrame, accounts: Sequence[str], platforms: Sequence[str] = ()) -> pl.DataFrame:
+def find_indicators(
+    texts: pl.DataFrame, accounts: Sequence[str], platforms: Sequence[str] = (), *, max_holders: int = 30
+) -> pl.DataFrame:
     """Find traces of places elsewhere in the texts of a set: web addresses, domains, handles, names of platforms.
 
     Parameters
@@ -202,12 +205,15 @@ def find_indicators(texts: pl.DataFrame, accounts: Sequence[str], platforms: Seq
         The set.
     platforms : sequence of str
         Words to look for besides.
+    max_holders : int
+        Accounts beyond which a place is everybody's.
 
     Returns
     -------
     polars.DataFrame
         ``kind``, ``indicator`` (broken up, so that nobody follows it by accident), ``of_set``, ``in_all`` (accounts),
-        ``texts`` (of the set), ``first_at``, ``last_at``. Order: of_set descending, kind, indicator.
+        ``texts`` (of the set), ``first_at``, ``last_at``, ``rare`` (no more accounts than that name it). Order: rare
+        first, of_set descending, kind, indicator.
 
     Examples
     --------
@@ -243,9 +249,10 @@ def find_indicators(texts: pl.DataFrame, accounts: Sequence[str], platforms: Seq
         first_at=pl.col("event_at").filter(mine).min(), last_at=pl.col("event_at").filter(mine).max(),
     ).filter(pl.col("of_set") > 0)  # fmt: skip
     shown = [_break_up(kind, value) for kind, value in told.select("kind", "found").iter_rows()]
-    columns = ("kind", "indicator", "of_set", "in_all", "texts", "first_at", "last_at")
-    table = told.with_columns(pl.Series("indicator", shown, dtype=pl.String)).select(columns)
-    return table.sort(["of_set", "kind", "indicator"], descending=[True, False, False])
+    columns = ("kind", "indicator", "of_set", "in_all", "texts", "first_at", "last_at", "rare")
+    rare = pl.col("in_all") <= max_holders
+    table = told.with_columns(pl.Series("indicator", shown, dtype=pl.String), rare=rare).select(columns)
+    return table.sort(["rare", "of_set", "kind", "indicator"], descending=[True, True, False, False])
 
 
 def _break_up(kind: str, value: str) -> str:

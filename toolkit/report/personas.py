@@ -14,8 +14,17 @@ from toolkit.linking.inverted import build_turns
 from toolkit.linking.schedules import ScheduleSettings, find_schedules
 from toolkit.report.influence import texts_of
 from toolkit.timeline.hours import find_active_hours
+from toolkit.views.words import count_of
 
-__all__ = ["find_batches", "find_set_hours", "profile_personas", "weigh_batches"]
+__all__ = [
+    "describe_hours",
+    "find_batches",
+    "find_set_hours",
+    "list_zones",
+    "profile_personas",
+    "say_zones",
+    "weigh_batches",
+]
 
 _UTC: Final = pl.Datetime("us", "UTC")
 
@@ -214,3 +223,58 @@ def weigh_batches(
     found = find_schedules(turns, members, dials=dials)
     told = found.select("accounts", "turns", together="batches", by_chance="batches_null", p="batches_p")
     return told.with_columns(speaks=(pl.col("together") >= 3 * pl.col("by_chance")) & (pl.col("p") <= 0.05))
+
+
+def list_zones(hours: pl.DataFrame) -> list[str]:
+    """List the zones that the hours of a set fit, the likeliest first.
+
+    Examples
+    --------
+    >>> list_zones(pl.DataFrame())
+    []
+    """
+    return list(hours["zones"][0]) if hours.height else []
+
+
+def say_zones(zones: Sequence[str]) -> str:
+    """Return zones in words: a range where they are neighbours, the likeliest otherwise.
+
+    Examples
+    --------
+    >>> say_zones(["UTC+06:00", "UTC+05:30"]), say_zones(["UTC+06:00", "UTC-05:00"])
+    ('UTC+05:30 to UTC+06:00', '2 zones, the likeliest UTC+06:00')
+    """
+    offsets = sorted((1 if zone[3] == "+" else -1) * (60 * int(zone[4:6]) + int(zone[7:9])) for zone in zones)
+    if offsets[-1] - offsets[0] > 30 * (len(offsets) - 1):
+        return f"{count_of(len(zones), 'zone')}, the likeliest {zones[0]}"
+    ends = [f"UTC{'-' if at < 0 else '+'}{abs(at) // 60:02d}:{abs(at) % 60:02d}" for at in (offsets[0], offsets[-1])]
+    return " to ".join(dict.fromkeys(ends))
+
+
+def describe_hours(hours: pl.DataFrame) -> str:
+    """Say when the set as a whole is active, and which zones that fits.
+
+    Parameters
+    ----------
+    hours : polars.DataFrame
+        From :func:`toolkit.report.personas.find_set_hours`.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> rows = {"zones": [["UTC+06:00", "UTC+05:30"]], "from_hour": [1.0], "to_hour": [12.5], "n": [90], "days": [20]}
+    >>> describe_hours(pl.DataFrame(rows))
+    'Taken as one life, they act from 01:00 to 12:30 UTC (90 events on 20 days), which fits UTC+05:30 to UTC+06:00.'
+    >>> describe_hours(pl.DataFrame())
+    'Even taken as one life, they did too little to tell a zone.'
+    """
+    if not hours.height:
+        return "Even taken as one life, they did too little to tell a zone."
+    row = hours.row(0, named=True)
+    ends = [f"{int(row[name]):02d}:{round(60 * (row[name] % 1)):02d}" for name in ("from_hour", "to_hour")]
+    fits = f"which fits {say_zones(row['zones'])}" if row["zones"] else "which tells no zone"
+    days = f"{count_of(int(row['n']), 'event')} on {count_of(int(row['days']), 'day')}"
+    return f"Taken as one life, they act from {ends[0]} to {ends[1]} UTC ({days}), {fits}."
