@@ -149,6 +149,15 @@ def test_one_key_leads_to_the_others(run_cells: Callable[..., Any]) -> None:
     assert set(made.names["doubted"]["api_key"]) == set(every)
 
 
+def test_tables_of_text_say_the_same(run_cells: Callable[..., Any], tmp_path: Any) -> None:
+    for name in ("accounts", "api_keys", "orgs", "ip_intel", "requests"):
+        table = pl.read_parquet(TINY / f"{name}.parquet").select(pl.exclude("scopes", "tools"))
+        table.write_csv(tmp_path / f"{name}.csv")
+    one, other = (run_cells(template="key_theft_llmjacking", data_uri=str(uri)).names for uri in (TINY, tmp_path))
+    for name in ("profile", "loss", "probes"):
+        assert_frame_equal(one[name], other[name])
+
+
 def test_without_calls_the_report_says_so(run_cells: Callable[..., Any], tmp_path: Any) -> None:
     (tmp_path / "accounts.csv").write_text("account_id,created_at\na,2026-01-05T00:00:00Z\n")
     bare = run_cells(template="key_theft_llmjacking", data_uri=str(tmp_path))

@@ -130,7 +130,7 @@ def describe_personas(personas: pl.DataFrame) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        The same, with ``own_hours`` and the day of ``created_at``, in its order.
+        The same, with ``own_hours`` and ``made_on`` (UTC, as text), in its order.
 
     Examples
     --------
@@ -146,8 +146,8 @@ def describe_personas(personas: pl.DataFrame) -> pl.DataFrame:
         .when(~fits).then(pl.format("others: {}", pl.col("zones").list.first()))
         .otherwise(pl.col("zones").list.first())
     )  # fmt: skip
-    made = pl.col("created_at").dt.date()
-    return personas.with_columns(made, pl.col("languages").list.join(", "), own_hours=said)
+    made = pl.col("created_at").dt.strftime("%Y-%m-%d")
+    return personas.with_columns(made.alias("made_on"), pl.col("languages").list.join(", "), own_hours=said)
 
 
 def describe_breakout(breakout: int) -> str:

@@ -68,11 +68,14 @@ def take_calls(requests: pl.DataFrame | None) -> pl.DataFrame:
         return pl.DataFrame(schema=_CALLS)
     need_columns(requests.columns, ["account_id", "event_at"], "requests")
     have = set(requests.columns)
-    parts = [pl.col(name).cast(pl.Int64).fill_null(0) for name in ("in_tok", "out_tok") if name in have]
+    # From a text file numbers come as text; what is no number is not known.
+    parts = [pl.col(name).cast(pl.Int64, strict=False) for name in ("in_tok", "out_tok") if name in have]
     made = {
         "org": pl.coalesce([pl.col(name) for name in ("org", "account_id") if name in have]),
-        "tokens": pl.sum_horizontal(parts) if parts else pl.lit(None),
-        "cost": pl.col("cost_micros") / _MICROS if "cost_micros" in have else pl.lit(None),
+        "tokens": pl.sum_horizontal(parts, ignore_nulls=False) if parts else pl.lit(None),
+        "cost": pl.col("cost_micros").cast(pl.Float64, strict=False) / _MICROS
+        if "cost_micros" in have
+        else pl.lit(None),
         "flags": pl.col("flags") if "flags" in have else pl.lit(0),
     }
     columns = [

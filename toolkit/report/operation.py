@@ -2,18 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from toolkit.linking.expand import expand_from_seeds
+from toolkit.linking.hubs import link_with_hubs
 from toolkit.model.case import Action, Finding
 from toolkit.model.confidence import Confidence, Level, Likelihood, Rung
+from toolkit.model.tables import Expansion, Hubs, Links, empty
 from toolkit.report.personas import list_zones, say_zones
+from toolkit.settings import KINDS, Kind
 from toolkit.views.words import count_of
 
-__all__ = ["find_influence_findings", "propose_for_personas"]
+__all__ = ["expand_set", "find_influence_findings", "propose_for_personas"]
 
 _DRAFT = dict[str, object]
+
+
+def expand_set(
+    observations: pl.DataFrame, seeds: Sequence[str], *, kinds: Mapping[str, Kind] = KINDS
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Expand from seeds, and link whoever belongs; where nothing was observed, nobody does.
+
+    Parameters
+    ----------
+    observations : polars.DataFrame
+        Contract ``Observations``.
+    seeds : sequence of str
+    kinds : mapping of str to Kind
+        Settings per kind.
+
+    Returns
+    -------
+    tuple of polars.DataFrame
+        Contracts ``Expansion``, ``Links`` and ``Hubs``, each in its order.
+
+    Examples
+    --------
+    >>> from toolkit.model.tables import Observations
+    >>> [table.height for table in expand_set(empty(Observations), ["a"])]
+    [0, 0, 0]
+    """
+    if observations.is_empty():
+        return empty(Expansion), empty(Links), empty(Hubs)
+    expansion = expand_from_seeds(observations, seeds, kinds=kinds)
+    members = expansion.filter("included")["account_id"].to_list()
+    return expansion, *link_with_hubs(observations, kinds=kinds, accounts=members)
 
 
 def propose_for_personas(base: Sequence[Action], candidates: pl.DataFrame) -> tuple[Action, ...]:

@@ -69,7 +69,7 @@ def profile_personas(
     events : polars.DataFrame
         Contract ``Events``.
     register : polars.DataFrame, optional
-        Canonical ``accounts``: ``created_at``, ``tz_declared``.
+        Canonical ``accounts``: ``event_at`` (when each was made), ``tz_declared``.
 
     Returns
     -------
@@ -128,7 +128,7 @@ def _claims(register: pl.DataFrame | None) -> pl.DataFrame:
         return pl.DataFrame(schema=schema)
     have = register.columns
     zone = pl.col("tz_declared") if "tz_declared" in have else pl.lit(None, pl.String)
-    made = pl.col("created_at").cast(_UTC) if "created_at" in have else pl.lit(None, _UTC)
+    made = pl.col("event_at") if "event_at" in have else pl.lit(None, _UTC)
     rows = register.select("account_id", created_at=made, zone=zone)
     known = rows["zone"].drop_nulls().unique().to_list()
     said = {name: _offset(name) for name in known if name in available_timezones()}

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 import polars as pl
 
 from toolkit.errors import need_columns
 from toolkit.linking.pivot import find_holders
 from toolkit.model.tables import Observations, conform
+from toolkit.sources.time import normalise_times
 
 __all__ = ["find_behind", "mark_calls", "match_changes", "measure_theft", "profile_keys", "tie_orgs"]
-
-_UTC: Final = pl.Datetime("us", "UTC")
 
 
 def mark_calls(calls: pl.DataFrame, overlaps: pl.DataFrame) -> pl.DataFrame:
@@ -153,19 +151,22 @@ def _usage(calls: pl.DataFrame, told: pl.DataFrame, days: int) -> pl.DataFrame:
 
 
 def _register(register: pl.DataFrame | None) -> pl.DataFrame:
-    """What the product knows of each key: whether it was seen leaked, and where, and when it was revoked."""
-    asked: dict[str, pl.DataType | type[pl.DataType]] = {
-        "leaked_flag": pl.Boolean, "leaked_src": pl.String, "revoked_at": _UTC
-    }  # fmt: skip
+    """What the product knows of each key: whether it was seen leaked, and where, and when it was revoked.
+
+    From a text file all of it comes as text.
+    """
     table = pl.DataFrame(schema={"api_key": pl.String}) if register is None else register
     name = "key_id" if "key_id" in table.columns else "api_key"
     need_columns(table.columns, [name], "api_keys")
+    missing = [c for c in ("leaked_flag", "leaked_src", "revoked_at") if c not in table.columns]
+    table = table.with_columns(pl.lit(None, pl.String).alias(c) for c in missing)
+    leaked = pl.col("leaked_flag").cast(pl.String).str.to_lowercase().is_in(["true", "1", "yes"])
     known = table.select(
-        pl.col(name).alias("api_key"),
-        *((pl.col(c) if c in table.columns else pl.lit(None)).cast(kind).alias(c) for c, kind in asked.items()),
-    )
+        pl.col(name).alias("api_key"), leaked=leaked, leaked_src=pl.col("leaked_src").cast(pl.String),
+        revoked_at=normalise_times(table["revoked_at"])["at"],
+    )  # fmt: skip
     return known.drop_nulls("api_key").group_by("api_key").agg(
-        leaked=pl.col("leaked_flag").any(), leaked_src=pl.col("leaked_src").drop_nulls().sort().first(),
+        leaked=pl.col("leaked").any(), leaked_src=pl.col("leaked_src").drop_nulls().sort().first(),
         revoked_at=pl.col("revoked_at").min(),
     )  # fmt: skip
 
