@@ -137,13 +137,12 @@ def describe_personas(personas: pl.DataFrame) -> pl.DataFrame:
     >>> row = {"zones": [["UTC+06:00"]], "zone_fits": [False], "languages": [["en"]], "created_at": [None]}
     >>> table = pl.DataFrame(row, schema_overrides={"created_at": pl.Datetime("us", "UTC")})
     >>> describe_personas(table).select("languages", "own_hours").rows()
-    [('en', 'others: UTC+06:00')]
+    [('en', 'UTC+06:00')]
     """
     fits = pl.col("zone_fits")
     said = (
         pl.when(pl.col("zones").list.len() == 0).then(pl.lit("cannot tell"))
         .when(fits).then(pl.lit("the claim"))
-        .when(~fits).then(pl.format("others: {}", pl.col("zones").list.first()))
         .otherwise(pl.col("zones").list.first())
     )  # fmt: skip
     made = pl.col("created_at").dt.strftime("%Y-%m-%d")

@@ -11,7 +11,15 @@ from toolkit.errors import InputError, need_columns
 from toolkit.linking.text import find_text_families
 from toolkit.views.safe import defang
 
-__all__ = ["find_candidates", "find_indicators", "find_narratives", "list_narratives", "take_texts", "texts_of"]
+__all__ = [
+    "find_candidates",
+    "find_indicators",
+    "find_narratives",
+    "follow_narratives",
+    "list_narratives",
+    "take_texts",
+    "texts_of",
+]
 
 _UTC: Final = pl.Datetime("us", "UTC")
 _TEXTS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
@@ -190,6 +198,60 @@ def find_candidates(texts: pl.DataFrame, narratives: pl.DataFrame, accounts: Seq
     )  # fmt: skip
     told = told.with_columns(firm=pl.col("shared") >= 2)
     return told.sort(["shared", "account_id"], descending=[True, False])
+
+
+def follow_narratives(
+    texts: pl.DataFrame,
+    accounts: Sequence[str],
+    asked: Sequence[str] = (),
+    *,
+    max_holders: int = 30,
+    rounds: int = 2,
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Follow rare narratives outward: whoever uses two of them leads to further ones.
+
+    Parameters
+    ----------
+    texts, accounts, asked, max_holders
+        As :func:`find_narratives` takes them.
+    rounds : int
+        Rounds at most; each step away from the set makes a stranger likelier.
+
+    Returns
+    -------
+    tuple of polars.DataFrame
+        The narratives of the set and its firm candidates, and the candidates with their ``round``. Order: as
+        :func:`find_narratives`; firm first, round, shared descending, account_id.
+
+    Raises
+    ------
+    InputError
+        If a number is too small.
+
+    Examples
+    --------
+    >>> from datetime import UTC, datetime
+    >>> pairs = [("a", "1"), ("a", "2"), ("b", "1"), ("b", "2"), ("b", "3"), ("c", "2"), ("c", "3")]
+    >>> rows = pl.DataFrame(pairs, schema=["account_id", "narrative"], orient="row")
+    >>> texts = rows.with_columns(event_at=datetime(2026, 1, 5, tzinfo=UTC), lang=pl.lit("en"), text=pl.lit("vote"))
+    >>> follow_narratives(texts, ["a"])[1].select("account_id", "round", "firm").rows()
+    [('b', 1, True), ('c', 2, True)]
+    """
+    if rounds < 1:
+        raise InputError(f"rounds is {rounds}; want 1 or more")
+    grown, firm = list(accounts), []
+    for number in range(1, rounds + 1):
+        found = find_candidates(texts, find_narratives(texts, grown, asked, max_holders=max_holders), grown)
+        found = found.with_columns(round=pl.lit(number, pl.Int64))
+        firm.append(found.filter("firm"))
+        rest = found.filter(~pl.col("firm"))
+        grown += firm[-1]["account_id"].to_list()
+        if firm[-1].is_empty():
+            break
+    candidates = pl.concat([*firm, rest]).sort(
+        ["firm", "round", "shared", "account_id"], descending=[True, False, True, False]
+    )
+    return find_narratives(texts, grown, asked, max_holders=max_holders), candidates
 
 
 def find_indicators(

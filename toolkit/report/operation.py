@@ -170,7 +170,7 @@ def _narratives(narratives: pl.DataFrame, candidates: pl.DataFrame) -> list[_DRA
         "accounts": tuple(firm["account_id"].sort().to_list()),
         "evidence_ids": ("narratives.parquet", "candidates.parquet"),
         "alternatives": ("supporters of one cause", "an agency's customers", "a text that went round"),
-        "next_check": "run again with the further accounts as seeds",
+        "next_check": "read their texts, and give those that belong as seeds",
     }]  # fmt: skip
 
 
