@@ -137,6 +137,19 @@ def test_planted_personas_are_found_in_the_sample(run_cells: Callable[..., Any])
     assert weighed["one crew"][-1] == "0"
 
 
+def test_texts_that_attack_stay_text(run_cells: Callable[..., Any], tmp_path: Any) -> None:
+    bad = "<script>alert(1)</script>"
+    rows = CREW.select("account_id", "event_at", "lang", template_id=pl.format("{}{}", "narrative", pl.lit(bad)))
+    rows = rows.with_columns(
+        text=pl.lit(f"@handle news.example {bad}"), lang=pl.lit(bad), request_id=pl.int_range(pl.len()).cast(pl.String)
+    )
+    rows.write_parquet(tmp_path / "content.parquet")
+    made = run_cells(["a"], template="influence_op", data_uri=str(tmp_path), platforms=[bad], redaction="none")
+    assert made.names["firm"] == ["b"]
+    assert "news[.]example" in made.page
+    assert bad not in made.page
+
+
 def test_without_texts_the_report_says_so(run_cells: Callable[..., Any], tmp_path: Any) -> None:
     (tmp_path / "accounts.csv").write_text("account_id,created_at\na,2026-01-05T00:00:00Z\n")
     bare = run_cells(["a"], template="influence_op", data_uri=str(tmp_path))

@@ -158,6 +158,18 @@ def test_tables_of_text_say_the_same(run_cells: Callable[..., Any], tmp_path: An
         assert_frame_equal(one[name], other[name])
 
 
+def test_names_that_attack_stay_text(run_cells: Callable[..., Any], tmp_path: Any) -> None:
+    bad = "<script>alert(1)</script>"
+    rows = pl.DataFrame([*OWN, *SWEEP, *THEFT]).with_columns(
+        pl.format("{}{}", "org", pl.lit(bad)).alias("org_id"), key_id=pl.format("{}{}", "api_key", pl.lit(bad)),
+        account_id=pl.format("{}{}", "account_id", pl.lit(bad)), ua_hash=pl.lit(bad), request_id="event_id",
+    )  # fmt: skip
+    rows.drop("org", "api_key", "user_agent", "source", "event_id", "seq").write_parquet(tmp_path / "requests.parquet")
+    made = run_cells(template="key_theft_llmjacking", data_uri=str(tmp_path), redaction="none")
+    assert made.names["profile"]["verdict"].to_list() == ["stolen", "stolen", "clear"]
+    assert bad not in made.page
+
+
 def test_without_calls_the_report_says_so(run_cells: Callable[..., Any], tmp_path: Any) -> None:
     (tmp_path / "accounts.csv").write_text("account_id,created_at\na,2026-01-05T00:00:00Z\n")
     bare = run_cells(template="key_theft_llmjacking", data_uri=str(tmp_path))
