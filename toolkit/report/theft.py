@@ -71,8 +71,9 @@ def profile_keys(
         ``shared_addresses``, ``sweeps``, ``foreign_calls``, ``foreign_cost``, ``first_foreign_at``,
         ``last_foreign_at``, ``calls_before`` and ``calls_after`` (per day, before and from the first foreign call to
         the last one; null without), ``leaked``, ``leaked_src``, ``revoked_at`` and ``verdict``. *stolen*: used from
-        shared servers, and tried out or seen leaked. *suspect*: shared servers alone, or tried out and used from new addresses.
-        *exposed*: seen leaked only. *clear*: none. Order: verdict as listed, foreign_calls descending, api_key.
+        shared servers, and tried out or seen leaked. *suspect*: shared servers alone, or tried out and used from new
+        addresses. *exposed*: seen leaked only. *clear*: none. Order: verdict as listed, foreign_calls descending,
+        api_key.
 
     Raises
     ------
