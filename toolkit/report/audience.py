@@ -264,7 +264,7 @@ def _write(copy: _Copy, source: Path, folder: Path, case: Case, synthetic: bool)
         title=f"{case.case_id}: copy for {copy.audience.name} readers",
         tlp=case.tlp,
         synthetic=synthetic,
-        footer=f"Made for {copy.audience.name} readers from a longer report, which manifest.json names by its fingerprint.",
+        footer=f"Made for {copy.audience.name} readers from a longer report: manifest.json holds its fingerprint.",
     )
     (folder / "report.html").write_text(page, encoding="utf-8")
 

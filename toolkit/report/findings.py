@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 _HUBS_NAMED = 5
+_LEADS = ("linked_set", "return_attempt", "infra_overlap_unrelated_orgs", "template_family", "null_result")
 _NOT_ACTION = "do not action"
 _RARE = 0.05
 """A count that chance reaches in fewer shuffles than this deserves a look."""
@@ -182,7 +183,7 @@ def bottom_line(findings: Sequence[Finding], actions: pl.DataFrame, seeds: Seque
     >>> bottom_line((), empty(Actions))
     'Nothing was found. No action is proposed.'
     """
-    first = [f for f in findings if f.type in ("linked_set", "return_attempt", "null_result")][:1]
+    first = [f for f in findings if f.type in _LEADS][:1]
     said = first[0].statement if first else "Nothing was found."
     said += "".join(f" {f.statement}" for f in findings if f.type == "seed_rejected")
     counts = dict(actions.group_by("rung").len().sort("rung").iter_rows())

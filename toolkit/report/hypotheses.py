@@ -6,12 +6,14 @@ support. The marks come from figures by fixed rules; a person may disagree, and 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import polars as pl
 
 from toolkit.model.tables import Expansion, conform
 from toolkit.settings import KINDS
 
-__all__ = ["weigh_hypotheses"]
+__all__ = ["mark_readings", "weigh_hypotheses"]
 
 _READINGS = (
     "one operator",
@@ -58,9 +60,8 @@ def weigh_hypotheses(expansion: pl.DataFrame) -> pl.DataFrame:
     0
     """
     members = conform(expansion, Expansion).filter(pl.col("included"))
-    schema = {"members_that": pl.String, "share": pl.Float64, **dict.fromkeys(_READINGS, pl.String)}
     if not members.filter(pl.col("round") > 0).height:
-        return pl.DataFrame(schema=schema)
+        return mark_readings({}, _READINGS, _HIGH, _LOW)
     unique = [kind.name for kind in KINDS.values() if kind.regime == "unique"]
     families = pl.col("families")
     sharp = pl.col("evidence").list.eval(
@@ -74,6 +75,39 @@ def weigh_hypotheses(expansion: pl.DataFrame) -> pl.DataFrame:
         "are tied by three families or more": members.select((families.list.len() >= 3).mean()).item(),
         "are tied through an organisation they belong to": members.select(families.list.contains("org").mean()).item(),
     }
-    rows = [(test, round(share, 4), *(_HIGH if share >= 0.5 else _LOW)[test]) for test, share in figures.items()]
-    against = [str(sum(row[2 + i] == "−" for row in rows)) for i in range(len(_READINGS))]
+    return mark_readings(figures, _READINGS, _HIGH, _LOW)
+
+
+def mark_readings(
+    figures: Mapping[str, float],
+    readings: Sequence[str],
+    high: Mapping[str, Sequence[str]],
+    low: Mapping[str, Sequence[str]],
+) -> pl.DataFrame:
+    """Mark readings against figures: a share of a half or more counts as high.
+
+    Parameters
+    ----------
+    figures : mapping of str to float
+        Test to share (0 to 1).
+    readings : sequence of str
+        What could be the case.
+    high, low : mapping of str to sequence of str
+        Test to the mark of each reading where the share is high, or low.
+
+    Returns
+    -------
+    polars.DataFrame
+        As :func:`weigh_hypotheses`; empty without figures.
+
+    Examples
+    --------
+    >>> mark_readings({"same text": 0.9}, ["one crew", "strangers"], {"same text": "+−"}, {"same text": "00"}).rows()
+    [('same text', 0.9, '+', '−'), ('contradictions, in all', None, '0', '1')]
+    """
+    schema = {"members_that": pl.String, "share": pl.Float64, **dict.fromkeys(readings, pl.String)}
+    if not figures:
+        return pl.DataFrame(schema=schema)
+    rows = [(test, round(share, 4), *(high if share >= 0.5 else low)[test]) for test, share in figures.items()]
+    against = [str(sum(row[2 + i] == "−" for row in rows)) for i in range(len(readings))]
     return pl.DataFrame([*rows, ("contradictions, in all", None, *against)], schema=schema, orient="row")

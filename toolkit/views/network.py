@@ -43,6 +43,8 @@ _ACCOUNTS: Final = {
     "possible": ("circle", "#8FBBD9"),
     "weak": ("circle", "#B9C4CE"),
     "member": ("circle", PALETTE["blue"]),
+    "victim": ("circle", PALETTE["sky"]),
+    "outsider": ("diamond", PALETTE["red"]),
     "left out": ("cross", PALETTE["grey"]),
     "cluster": ("circle", PALETTE["purple"]),
 }
@@ -121,7 +123,7 @@ def draw_network(
     graph : networkx.Graph
         As :func:`toolkit.build_graph` returns it; accounts with ``band`` (members of clusters) are coloured by it.
     roles : mapping of str to str, optional
-        Account id to "seed", "member" or "left out"; goes before the band.
+        Account id to "seed", "member", "victim", "outsider" or "left out"; goes before the band.
     hubs : iterable of (kind, value)
         Values to mark as widely shared.
     names : Names, optional
