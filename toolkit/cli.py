@@ -333,6 +333,22 @@ def verify(folder: Path, data: Path | None, mapping: Path | None) -> None:
 
 @cli.command()
 @click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--audience", required=True, help="policy, legal, peer or public.")
+@click.option("--out", type=_OUT, required=True, help="Where the copy goes.")
+@click.option("--key", type=click.Path(path_type=Path), help="The key for pseudonyms: one for each partner.")
+@click.option("--new-key", is_flag=True, help="Make the key if there is none.")
+@click.option("--tlp", default="", help="Lower the traffic-light word of the copy, if that is yours to decide.")
+def share(folder: Path, audience: str, out: Path, key: Path | None, new_key: bool, tlp: str) -> None:
+    """Make a copy of a report for a reader outside the team."""
+    from toolkit.report.audience import share_report
+    from toolkit.report.pseudonyms import read_key
+
+    secret = read_key(key, make=new_key) if key is not None else None
+    click.echo(str(share_report(folder, audience, out, key=secret, tlp=tlp) / "report.html"))
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
 def lint(folder: Path) -> None:
     """Say what a report must not: likelihood with confidence, figures from nowhere, personal data, live addresses."""
     from toolkit.report.lint import lint_report

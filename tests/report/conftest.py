@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from playwright.sync_api import Browser, Page
 
 from toolkit.report.execute import clean_notebook
 from toolkit.report.page import render_page
+from toolkit.report.run import _publish
+from toolkit.report.templates import find_template
 from toolkit.resources import bundled
 
 TINY = bundled("data_samples") / "tiny"
@@ -150,6 +153,21 @@ def run_cells() -> Callable[..., ByHand]:
         return ByHand(names, notebook, render_page(notebook, tlp=names["tlp"]))
 
     return run
+
+
+@pytest.fixture
+def publish_cells(run_cells: Callable[..., ByHand]) -> Callable[..., Path]:
+    """Publish a template that was run by hand: the folder that a run leaves, without a kernel."""
+
+    def publish(folder: Path, template: str, seeds: Sequence[str] = (), **parameters: Any) -> Path:
+        folder.mkdir(parents=True)
+        made = run_cells(seeds, template, out_dir=str(folder), **parameters)
+        found = find_template(template)
+        values = {parameter.name: made.names[parameter.name] for parameter in found.parameters}
+        _publish(found, values, made.notebook, folder, datetime(2026, 1, 5, tzinfo=UTC))
+        return folder
+
+    return publish
 
 
 def _execute(source: str, names: dict[str, Any]) -> tuple[Any, str]:

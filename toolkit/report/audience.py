@@ -36,7 +36,7 @@ _ACCOUNT_COLUMNS: Final = frozenset(
     {"account_id", "account", "account_a", "account_b", "a", "b", "banned", "after", "partner", "subject_id", "seed"}
 )
 _ACCOUNT_LISTS: Final = frozenset({"accounts", "members", "seeds"})
-_FEW: Final = re.compile(r"\b([1-4]) ((?:further )?(?:account|seed|customer|member|victim|session)s?)\b")
+_FEW: Final = re.compile(r"\b([1-4]) ((?:further )?(?:account|customer|member|victim)s?)\b")
 _ORDER: Final = ("CLEAR", "GREEN", "AMBER", "AMBER+STRICT", "RED")
 
 
@@ -191,7 +191,10 @@ class _Copy:
     def tell(self, text: str) -> str:
         """A text as this reader may have it."""
         told = self.keep.tell(text)
-        return _FEW.sub(r"fewer than 5 \2", told) if self.audience.few else told
+        if not self.audience.few:
+            return told
+        said = _FEW.sub(r"fewer than 5 \2", told)
+        return said[:1].upper() + said[1:] if said != told else told
 
     def call(self, accounts: Sequence[str]) -> tuple[str, ...]:
         """Accounts as this reader may know them; those that are not there are left out."""
@@ -249,7 +252,9 @@ class _Copy:
 def _write(copy: _Copy, source: Path, folder: Path, case: Case, synthetic: bool) -> None:
     told = copy.case(case)
     write_case(told, folder / "case.json", synthetic=synthetic)
-    (folder / "brief.md").write_text(write_brief(told, synthetic=synthetic), encoding="utf-8")
+    (folder / "brief.md").write_text(
+        write_brief(told, synthetic=synthetic, actions="actions" in copy.audience.tables), encoding="utf-8"
+    )
     if (source / "stix.json").is_file():
         (folder / "stix.json").write_bytes((source / "stix.json").read_bytes())
     for name in copy.audience.tables:
@@ -318,7 +323,8 @@ def _table(copy: _Copy, block: Mapping[str, Any]) -> dict[str, Any]:
     said = f"{block['caption']}. Parts are left out for this reader" if left else block["caption"]
     columns = [{k: v for k, v in block["columns"][i].items() if k != "links"} for i in open_]
     texts = [{**column, "format": "text"} if copy.audience.few else column for column in columns]
-    return {**block, "caption": copy.tell(said), "columns": texts, "rows": rows}
+    empty = block["empty"] if not block["rows"] else "All of it is left out for this reader."
+    return {**block, "caption": copy.tell(said), "columns": texts, "rows": rows, "empty": empty}
 
 
 def _known(source: Path, case: Case) -> tuple[frozenset[str], frozenset[str]]:

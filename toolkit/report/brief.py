@@ -22,7 +22,7 @@ _MOST_WORDS: Final = 40
 _CHARS_PER_WORD: Final = 9
 
 
-def write_brief(case: Case, *, synthetic: bool = False) -> str:
+def write_brief(case: Case, *, synthetic: bool = False, actions: bool = True) -> str:
     """Write the brief of a case.
 
     Parameters
@@ -30,6 +30,8 @@ def write_brief(case: Case, *, synthetic: bool = False) -> str:
     case : Case
     synthetic : bool
         Whether the data are made up.
+    actions : bool
+        Whether the reader is told what is proposed.
 
     Returns
     -------
@@ -62,8 +64,7 @@ def write_brief(case: Case, *, synthetic: bool = False) -> str:
         _cut(case.bottom_line, 60) or "Nobody has written one.",
         "## Findings",
         _table(found),
-        "## Proposed actions",
-        _actions(case),
+        *(["## Proposed actions", _actions(case)] if actions else []),
         "## What is not known",
         _unknown(found, gaps),
         "## Next checks",
