@@ -12,7 +12,9 @@ import logging
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,8 @@ from toolkit.report.templates import Template
 __all__ = ["clean_notebook", "execute_template"]
 
 _START_TIMEOUT_S = 60
+_SAVE_EVERY_S = 5.0
+_ENGINE = "toolkit-sparing"
 _WRONG_CALL = {error.__name__ for error in (InputError, MappingError, ParameterError, SourceError, UnknownNameError)}
 """Errors of a cell that are the caller's to mend; the notebook that failed would tell him nothing more."""
 
@@ -103,7 +107,9 @@ def _papermill(
     template: Template, values: Mapping[str, Any], executed: Path, folder: Path, cell_timeout_s: int, progress: bool
 ) -> None:
     import papermill
+    from papermill.engines import papermill_engines
 
+    papermill_engines.register(_ENGINE, _sparing_engine())
     os.environ.setdefault("JUPYTER_PLATFORM_DIRS", "1")
     # Its warnings are about types we have checked ourselves, and about a transport that no run of ours uses.
     logging.getLogger("papermill").setLevel(logging.ERROR)
@@ -115,12 +121,39 @@ def _papermill(
             _literal(executed),
             parameters=dict(values),
             kernel_name="python3",
+            engine_name=_ENGINE,
             progress_bar={"desc": template.name, "leave": False} if progress else False,
             log_output=False,
             start_timeout=_START_TIMEOUT_S,
             execution_timeout=cell_timeout_s,
             **connection,
         )
+
+
+@cache
+def _sparing_engine() -> Any:
+    """The engine that papermill has, but which does not write the whole notebook anew before and after every cell.
+
+    That is a third of the time of a report. What is on the disk during a run is for onlookers; at the end, and when a
+    cell fails, everything is written.
+    """
+    from papermill.engines import NBClientEngine
+
+    class Sparing(NBClientEngine):  # type: ignore[misc] # papermill has no types
+        @classmethod
+        def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **kwargs: Any) -> None:
+            save, last = nb_man.save, time.monotonic()
+
+            def save_now_and_then(**given: Any) -> None:
+                nonlocal last
+                if nb_man.end_time is not None or time.monotonic() - last >= _SAVE_EVERY_S:
+                    save(**given)
+                    last = time.monotonic()
+
+            nb_man.save = save_now_and_then
+            super().execute_managed_notebook(nb_man, kernel_name, **kwargs)
+
+    return Sparing
 
 
 @contextlib.contextmanager
