@@ -180,6 +180,7 @@ def templates(folder: Path | None) -> None:
 @click.option("--case", type=click.Path(path_type=Path), help="A case folder: its next run, in place of all of these.")
 @click.option("--repin", is_flag=True, help="With --case: take inputs that were changed as they are now.")
 @click.option("--pdf", is_flag=True, help="Print the page into report.pdf too, with Chromium.")
+@click.option("--timeout", type=int, default=600, show_default=True, metavar="S", help="Seconds a cell may take.")
 @_MAPPING
 def report(
     template: str | None,
@@ -191,6 +192,7 @@ def report(
     case: Path | None,
     repin: bool,
     pdf: bool,
+    timeout: int,
 ) -> None:
     """Run a template on your data: report.html, its tables and its manifest."""
     from toolkit.report.parameters import parse_assignments
@@ -200,7 +202,8 @@ def report(
             raise click.UsageError("a case has its template, data and parameters already: give --case alone")
         from toolkit.report.cases import open_case_folder, run_case
 
-        _tell(run_case(open_case_folder(case), repin=repin, progress=sys.stderr.isatty()), pdf=pdf)
+        opened, shown = open_case_folder(case), sys.stderr.isatty()
+        _tell(run_case(opened, repin=repin, cell_timeout_s=timeout, progress=shown), pdf=pdf)
         return
     if repin:
         raise click.UsageError("--repin belongs to --case")
@@ -208,7 +211,7 @@ def report(
     if missing := [name for name, value in given.items() if value is None]:
         raise click.UsageError(f"missing {', '.join(missing)}; or --case for a case that is open")
     assert template is not None and data is not None and out is not None  # noqa: S101, PT018 - just looked at
-    _report(template, data, out, parse_assignments(pairs), mapping=mapping, folder=folder, pdf=pdf)
+    _report(template, data, out, parse_assignments(pairs), mapping=mapping, folder=folder, pdf=pdf, timeout=timeout)
 
 
 @cli.command()
@@ -411,6 +414,7 @@ def _report(
     folder: Path | None = None,
     *,
     pdf: bool = False,
+    timeout: int = 600,
 ) -> None:
     from toolkit.report.run import run_report
 
@@ -421,6 +425,7 @@ def _report(
         parameters=parameters,
         mapping=mapping,
         templates=folder,
+        cell_timeout_s=timeout,
         progress=sys.stderr.isatty(),
     )
     _tell(where, pdf=pdf)

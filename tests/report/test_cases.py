@@ -15,6 +15,7 @@ from toolkit import cli
 from toolkit.errors import InputError, TemplateError
 from toolkit.report.cases import CaseFolder, new_case, open_case_folder, run_case, verify_case
 from toolkit.report.compare import compare_reports
+from toolkit.report.folders import only_one
 from toolkit.report.log import read_log
 from toolkit.report.rerun import rerun_report
 from toolkit.report.verify import verify_report
@@ -118,6 +119,13 @@ def test_runs_are_kept_and_repeat_to_the_byte(case: CaseFolder) -> None:
     again = rerun_report(first, data=case.data, templates=case.templates)
     assert again.same_files
     assert "Every file is the same to the byte." in again.text
+
+
+def test_one_run_of_a_case_at_a_time(case: CaseFolder) -> None:
+    with only_one(case.path, "run"), pytest.raises(InputError, match="another run works in"):
+        run_case(case)
+    assert run_case(case).name == "0001"
+    assert verify_case(case.path).is_empty()
 
 
 def test_changed_inputs_are_named_and_taken_only_on_purpose(case: CaseFolder) -> None:

@@ -24,7 +24,7 @@ import polars as pl
 
 from toolkit.errors import InputError, visible
 from toolkit.model.provenance import sha256_bytes, sha256_file
-from toolkit.report.folders import private_folder, write_whole
+from toolkit.report.folders import only_one, private_folder, write_whole
 from toolkit.report.log import LOG_FILE, append_entry, find_log_faults, read_log
 from toolkit.report.parameters import check_parameters
 from toolkit.report.publish import open_case
@@ -239,10 +239,16 @@ def run_case(
     Raises
     ------
     InputError
-        If inputs are not what they were (every one is named), or the log is broken.
+        If inputs are not what they were (every one is named), the log is broken, or another run of the case goes on.
     TemplateError
         If the run fails; it is kept in the log, and earlier runs stay as they are.
     """
+    with only_one(case.path, "run"):
+        return _run_next(case, repin=repin, who=who, cell_timeout_s=cell_timeout_s, progress=progress)
+
+
+def _run_next(case: CaseFolder, *, repin: bool, who: str, cell_timeout_s: int, progress: bool) -> Path:
+    """The run itself, while no other one is made of this case."""
     analyst = who or str(case.parameters.get("analyst", ""))
     now = pin_inputs(case.data, case.mapping)
     changed = _changed(case.inputs, now)
