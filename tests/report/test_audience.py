@@ -17,6 +17,7 @@ from toolkit.cli import cli
 from toolkit.errors import InputError, UnknownNameError
 from toolkit.report.audience import AUDIENCES, share_report
 from toolkit.report.pseudonyms import make_pseudonyms, read_key
+from toolkit.report.stix import TLP_MARKINGS
 from toolkit.report.templates import find_templates
 from toolkit.resources import bundled
 
@@ -82,6 +83,14 @@ def test_each_reader_knows_accounts_as_it_should(demo: Path, tmp_path: Path) -> 
         told = json.loads((copy / "case.json").read_bytes())["case"]
         assert (told["tlp"], told["analyst"], len(told["findings"])) == ("CLEAR", "withheld", len(case["findings"]))
         assert "TLP:CLEAR" in (copy / "report.html").read_text(encoding="utf-8")
+        assert (copy / "stix.json").exists() == (audience in ("legal", "peer"))
+        if audience == "peer":
+            marks = {
+                m
+                for item in json.loads((copy / "stix.json").read_bytes())["objects"]
+                for m in item.get("object_marking_refs", [])
+            }
+            assert marks == {TLP_MARKINGS["CLEAR"]}
 
 
 def test_the_same_copy_has_the_same_bytes_and_opens_quietly(

@@ -24,6 +24,8 @@ from toolkit.report.exports import read_case, spreadsheet_safe, write_case
 from toolkit.report.folders import check_target, private_folder, put_in_place
 from toolkit.report.page import render_page
 from toolkit.report.pseudonyms import make_pseudonyms
+from toolkit.report.publish import bundle_case
+from toolkit.report.stix import write_stix
 from toolkit.report.verify import read_manifest, verify_report
 from toolkit.report.withhold import WITHHELD, Withholder
 from toolkit.settings import KINDS
@@ -55,6 +57,8 @@ class Audience:
         Tables that go along as CSV.
     code : bool
         Whether the page folds out its code.
+    bundle : bool
+        Whether the bundle of indicators goes along.
     few : bool
         Whether counts below five are said as such.
     """
@@ -65,6 +69,7 @@ class Audience:
     others: str
     tables: tuple[str, ...] = ("findings", "actions")
     code: bool = False
+    bundle: bool = False
     few: bool = False
 
 
@@ -73,9 +78,15 @@ AUDIENCES: Final = {
     for one in (
         Audience("policy", "AMBER+STRICT", "id", "id"),
         Audience(
-            "legal", "RED", "id", "pseudonym", ("findings", "actions", "ledger", "quality", "key_events"), code=True
+            "legal",
+            "RED",
+            "id",
+            "pseudonym",
+            ("findings", "actions", "ledger", "quality", "key_events"),
+            code=True,
+            bundle=True,
         ),
-        Audience("peer", "GREEN", "pseudonym", "none", ("findings",)),
+        Audience("peer", "GREEN", "pseudonym", "none", ("findings",), bundle=True),
         Audience("public", "CLEAR", "none", "none", ("findings",), few=True),
     )
 }
@@ -122,8 +133,8 @@ def share_report(
     Notes
     -----
     No audience gets masked values, prompts, personal values or tables of raw rows. Pictures that name an account go
-    where its id does; else they are left out, and the page says so. The bundle of indicators is the report's own,
-    which holds nothing about users.
+    where its id does; else they are left out, and the page says so. The bundle of indicators holds nothing about
+    users.
     """
     if audience not in AUDIENCES:
         raise UnknownNameError("audience", audience, AUDIENCES)
@@ -255,8 +266,9 @@ def _write(copy: _Copy, source: Path, folder: Path, case: Case, synthetic: bool)
     (folder / "brief.md").write_text(
         write_brief(told, synthetic=synthetic, actions="actions" in copy.audience.tables), encoding="utf-8"
     )
-    if (source / "stix.json").is_file():
-        (folder / "stix.json").write_bytes((source / "stix.json").read_bytes())
+    if copy.audience.bundle:
+        tables = {path.stem: pl.read_parquet(path) for path in sorted(source.glob("*.parquet"))}
+        write_stix(bundle_case(case, tables, synthetic=synthetic), folder / "stix.json")
     for name in copy.audience.tables:
         if (source / f"{name}.parquet").is_file():
             flat = spreadsheet_safe(_rename(copy, pl.read_parquet(source / f"{name}.parquet")))

@@ -27,7 +27,7 @@ from toolkit.views.words import join_words
 if TYPE_CHECKING:
     import networkx as nx
 
-__all__ = ["find_missing_tables", "is_synthetic", "open_case", "parse_time", "publish_case"]
+__all__ = ["bundle_case", "find_missing_tables", "is_synthetic", "open_case", "parse_time", "publish_case"]
 
 
 def open_case(
@@ -157,7 +157,7 @@ def publish_case(
         published["actions"] = plan_for_case(tables["actions"], tables, record)
     written = write_tables(published, folder, csv=True)
     write_case(record, folder / "case.json", synthetic=synthetic)
-    write_stix(_bundle(record, tables, synthetic), folder / "stix.json")
+    write_stix(bundle_case(record, tables, synthetic=synthetic), folder / "stix.json")
     (folder / "brief.md").write_text(write_brief(record, synthetic=synthetic), encoding="utf-8")
     beside = ["case.json", "stix.json", "brief.md"]
     graph = _graph(tables)
@@ -177,7 +177,28 @@ def _keeps(
     return name in tables and set(contract.columns()) - set(without) <= set(tables[name].columns)
 
 
-def _bundle(case: Case, tables: Mapping[str, pl.DataFrame], synthetic: bool) -> Any:
+def bundle_case(case: Case, tables: Mapping[str, pl.DataFrame], *, synthetic: bool = False) -> Any:
+    """Build the STIX bundle of a case from the tables it is published with.
+
+    Parameters
+    ----------
+    case : Case
+    tables : mapping of str to polars.DataFrame
+        As for :func:`publish_case`; ``expansion``, ``links``, ``hubs`` and ``timeline`` are read where they are there.
+    synthetic : bool
+        Whether the data are made up.
+
+    Returns
+    -------
+    stix2.Bundle
+        As :func:`toolkit.report.stix.build_bundle` makes it: nothing about users.
+
+    Examples
+    --------
+    >>> case = open_case("C", ["a"], purpose="p", analyst="k")
+    >>> bundle_case(case, {"ledger": pl.DataFrame()}).objects[0].type
+    'marking-definition'
+    """
     contracts = {"expansion": Expansion, "links": Links, "hubs": Hubs, "timeline": Events}
     known = {name: tables[name] if _keeps(tables, name, contract) else None for name, contract in contracts.items()}
     return build_bundle(
