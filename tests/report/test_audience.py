@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from toolkit.cli import cli
 from toolkit.errors import InputError, UnknownNameError
 from toolkit.report.audience import AUDIENCES, share_report
+from toolkit.report.lint import lint_report
 from toolkit.report.pseudonyms import make_pseudonyms, read_key
 from toolkit.report.stix import TLP_MARKINGS
 from toolkit.report.templates import find_templates
@@ -57,6 +58,7 @@ def test_no_canary_is_in_any_copy(
     report = publish_cells(tmp_path / "report", template, seeds(), data_uri=str(planted), **started)
     if template == "ring_escalation":  # the team's own report knows them, behind masks
         assert "CANARY" in (report / "report.html").read_text(encoding="utf-8")
+    assert lint_report(report).rows() == []
     addresses = set(pl.read_parquet(planted / "auth_events.parquet")["ip"].drop_nulls())
     for audience in AUDIENCES:
         copy = share_report(report, audience, tmp_path / audience, key=KEY, tlp="CLEAR")
