@@ -13,6 +13,7 @@ from toolkit.linking.text import find_slots, find_text_families, name_texts
 from toolkit.model.case import Action, Finding
 from toolkit.model.confidence import Confidence, Level, Rung
 from toolkit.model.tables import UTC
+from toolkit.report.findings import number_findings
 from toolkit.views.words import count_of
 
 __all__ = [
@@ -404,8 +405,7 @@ def find_content_findings(
                 "basis": f"the largest is on {count_of(int(some['accounts'].max()), 'account')}",  # type: ignore[arg-type] # a number
                 "alternatives": ("a ring hidden in a crowd",), "next_check": "read the samples of the largest",
             })  # fmt: skip
-    drafts += [finding.model_dump(exclude={"finding_id"}) for finding in gaps]
-    return tuple(Finding.model_validate({"finding_id": f"F{i}", **draft}) for i, draft in enumerate(drafts, 1))
+    return number_findings(drafts, gaps)
 
 
 _SPARED: Final = (

@@ -10,6 +10,7 @@ import polars as pl
 from toolkit.errors import visible
 from toolkit.model.case import Finding
 from toolkit.model.confidence import Confidence
+from toolkit.report.findings import number_findings
 from toolkit.sources.dataset import Dataset
 from toolkit.views.words import count_of, say_kind
 
@@ -192,7 +193,7 @@ def find_account_findings(
     drafts = [finding.model_dump(exclude={"finding_id"}) for finding in around if finding.type not in _GAPS]
     drafts += [_rhythm(account, rhythm), _people(account, people)]
     drafts += [finding.model_dump(exclude={"finding_id"}) for finding in around if finding.type in _GAPS]
-    return tuple(Finding.model_validate({"finding_id": f"F{i}", **draft}) for i, draft in enumerate(drafts, 1))
+    return number_findings(drafts)
 
 
 def _rhythm(account: str, row: dict[str, object] | None) -> dict[str, object]:

@@ -11,6 +11,7 @@ from toolkit.errors import InputError, visible
 from toolkit.linking.calibration import wilson_interval
 from toolkit.model.case import Action, Finding
 from toolkit.model.confidence import Confidence, Level, Rung
+from toolkit.report.findings import number_findings
 from toolkit.views.names import Names
 from toolkit.views.words import count_of, join_words, say_kind
 
@@ -305,8 +306,7 @@ def find_evasion_findings(
     ['No ban lies in these data: there is nothing to follow.']
     """
     drafts = [_nothing(bans)] if bans.is_empty() or returns.is_empty() else _returned(returns, survivors, rates)
-    drafts += [finding.model_dump(exclude={"finding_id"}) for finding in gaps]
-    return tuple(Finding.model_validate({"finding_id": f"F{i}", **draft}) for i, draft in enumerate(drafts, 1))
+    return number_findings(drafts, gaps)
 
 
 def _nothing(bans: pl.DataFrame) -> dict[str, object]:

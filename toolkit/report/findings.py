@@ -5,7 +5,7 @@ Statements come from rows, never from judgement in a template: the same tables g
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
@@ -23,6 +23,7 @@ __all__ = [
     "find_ring_findings",
     "findings_table",
     "is_absent",
+    "number_findings",
 ]
 
 _HUBS_NAMED = 5
@@ -106,9 +107,32 @@ def find_ring_findings(
         drafts += _synchrony(chance, window_s)
     drafts += _absent_seeds(rows, seeds)
     drafts += _gaps(ledger, quality, missing_tables)
-    return tuple(
-        Finding.model_validate({"finding_id": f"F{number}", **draft}) for number, draft in enumerate(drafts, 1)
-    )
+    return number_findings(drafts)
+
+
+def number_findings(drafts: Sequence[Mapping[str, object]], gaps: Sequence[Finding] = ()) -> tuple[Finding, ...]:
+    """Number findings in the order of the report.
+
+    Parameters
+    ----------
+    drafts : sequence of mapping
+        Fields of :class:`toolkit.model.case.Finding`, but for the id.
+    gaps : sequence of Finding
+        Numbered elsewhere (:func:`find_data_gaps`), to stand last.
+
+    Returns
+    -------
+    tuple of Finding
+        F1, F2, ...
+
+    Examples
+    --------
+    >>> said = {"type": "null_result", "statement": "Nothing.", "confidence": "high", "basis": "read whole"}
+    >>> [finding.finding_id for finding in number_findings([said, said])]
+    ['F1', 'F2']
+    """
+    told = [*drafts, *(gap.model_dump(exclude={"finding_id"}) for gap in gaps)]
+    return tuple(Finding.model_validate({**draft, "finding_id": f"F{i}"}) for i, draft in enumerate(told, 1))
 
 
 def find_linked_set(expansion: pl.DataFrame, seeds: Sequence[str]) -> Finding:
@@ -159,7 +183,7 @@ def find_data_gaps(
     ['data_gap']
     """
     drafts = _gaps(ledger, quality, missing_tables)
-    return tuple(Finding.model_validate({"finding_id": f"F{i}", **draft}) for i, draft in enumerate(drafts, 1))
+    return number_findings(drafts)
 
 
 def bottom_line(findings: Sequence[Finding], actions: pl.DataFrame, seeds: Sequence[str] = ()) -> str:

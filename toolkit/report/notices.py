@@ -11,6 +11,7 @@ import polars as pl
 from toolkit.errors import visible
 from toolkit.model.case import Action, Finding
 from toolkit.model.confidence import Confidence, Level, Likelihood, Rung
+from toolkit.report.findings import number_findings
 from toolkit.views.names import Names
 from toolkit.views.words import count_of, join_words
 
@@ -255,8 +256,7 @@ def find_theft_findings(
             *_shared(profile, overlaps), *_stolen(profile), *_doubtful(profile), *_tried(profile), *_exposed(profile),
             *_lost(measured), *_actors(behind), *_explained(overlaps), *_too_short(profile, infrastructure),
         ]  # fmt: skip
-    drafts += [finding.model_dump(exclude={"finding_id"}) for finding in gaps]
-    return tuple(Finding.model_validate({"finding_id": f"F{i}", **draft}) for i, draft in enumerate(drafts, 1))
+    return number_findings(drafts, gaps)
 
 
 def _shared(profile: pl.DataFrame, overlaps: pl.DataFrame) -> list[_DRAFT]:

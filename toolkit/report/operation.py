@@ -11,6 +11,7 @@ from toolkit.linking.hubs import link_with_hubs
 from toolkit.model.case import Action, Finding
 from toolkit.model.confidence import Confidence, Level, Likelihood, Rung
 from toolkit.model.tables import Expansion, Hubs, Links, empty
+from toolkit.report.findings import number_findings
 from toolkit.report.personas import list_zones, say_zones
 from toolkit.settings import KINDS, Kind
 from toolkit.views.words import count_of
@@ -145,7 +146,7 @@ def find_influence_findings(
         },
         *(draft for draft in rest if draft["type"] == "data_gap"),
     ]  # fmt: skip
-    return tuple(Finding.model_validate({"finding_id": f"F{i}", **draft}) for i, draft in enumerate(drafts, 1))
+    return number_findings(drafts)
 
 
 def _narratives(narratives: pl.DataFrame, candidates: pl.DataFrame) -> list[_DRAFT]:

@@ -11,6 +11,7 @@ import polars as pl
 from toolkit.errors import InputError, need_columns
 from toolkit.model.case import Action, Finding
 from toolkit.model.confidence import Confidence, Level, Rung
+from toolkit.report.findings import number_findings
 from toolkit.views.words import count_of
 
 __all__ = [
@@ -401,5 +402,4 @@ def find_payment_findings(
             "basis": "added up from the credit table", "evidence_ids": ("credit.parquet",),
             "next_check": "claw back what was not spent",
         })  # fmt: skip
-    drafts += [finding.model_dump(exclude={"finding_id"}) for finding in gaps]
-    return tuple(Finding.model_validate({"finding_id": f"F{i}", **draft}) for i, draft in enumerate(drafts, 1))
+    return number_findings(drafts, gaps)

@@ -14,7 +14,7 @@ from toolkit.linking.expand import ExpandSettings, expand_from_seeds
 from toolkit.model.case import Finding
 from toolkit.model.confidence import Confidence, Likelihood
 from toolkit.model.tables import UTC
-from toolkit.report.findings import find_linked_set, is_absent
+from toolkit.report.findings import find_linked_set, is_absent, number_findings
 from toolkit.report.intake import SEVERITIES, Escalation
 from toolkit.report.triage import find_covered, group_by_ring, measure_liveness, score_priority
 from toolkit.settings import KINDS, Kind
@@ -225,8 +225,7 @@ def find_queue_findings(table: pl.DataFrame, gaps: Sequence[Finding] = ()) -> tu
             "type": "null_result", "statement": "There is no escalation in the queue.", "confidence": Confidence.HIGH,
             "basis": "the file was read whole", "next_check": "none",
         })  # fmt: skip
-    drafts += [finding.model_dump(exclude={"finding_id"}) for finding in gaps]
-    return tuple(Finding.model_validate({"finding_id": f"F{i}", **draft}) for i, draft in enumerate(drafts, 1))
+    return number_findings(drafts, gaps)
 
 
 def say_queue(findings: Sequence[Finding]) -> str:
