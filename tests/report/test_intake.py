@@ -14,7 +14,7 @@ from toolkit.errors import InputError
 from toolkit.report.intake import SEVERITIES, Escalation, find_seeds, read_escalations
 from toolkit.report.triage import find_covered, group_by_ring
 
-KNOWN = ["acct_8F3K2M9Q", "acct_8F3K2M9R", "acct_77777777", "u1", "007"]
+KNOWN = ["arn:aws:iam::1:user/bert-jan", "acct_8F3K2M9Q", "acct_8F3K2M9R", "acct_77777777", "u1", "007"]
 
 
 def read(folder: Path, name: str, text: str) -> list[Escalation]:
@@ -28,6 +28,11 @@ def read(folder: Path, name: str, text: str) -> list[Escalation]:
         ("look at acct_8F3K2M9Q, (u1) and 007!", ("acct_8F3K2M9Q", "u1", "007"), ""),
         ("ACCT_8f3k2m9q burned its credit", ("acct_8F3K2M9Q",), "'ACCT_8f3k2m9q' read as acct_8F3K2M9Q"),
         ("acct_7777777 might be mistyped", ("acct_77777777",), "'acct_7777777' read as acct_77777777"),
+        (
+            "have a look at Bert-Jan",
+            ("arn:aws:iam::1:user/bert-jan",),
+            "'Bert-Jan' read as arn:aws:iam::1:user/bert-jan",
+        ),
         ("acct_8F3K2M9X may be either of two", (), ""),  # Q or R: nobody guesses
         ("accountant_of_the_year", (), ""),
     ],

@@ -25,6 +25,9 @@ _TOKEN: Final = re.compile(r"[\w@.:+-]+")
 _EDGES: Final = ".,:;!?*'\"()[]{}<>-"
 _LONG_ENOUGH: Final = 8
 """Shorter words are taken for an id only when they are one to the letter."""
+_NAME: Final = 6
+"""Letters from which another writing of an id, or its last part, is looked for in prose: shorter ones are words."""
+_TAIL: Final = re.compile(r"[/:]")
 _ALIKE: Final = 0.9
 
 
@@ -110,7 +113,8 @@ def find_seeds(escalations: Sequence[Escalation], known: Collection[str]) -> lis
     """Find the accounts that escalations speak of.
 
     Accounts that are listed are kept as they are. Where none is listed, words of the prose that are an account of the
-    data are taken; one that nearly is gets taken as well, and a note says so.
+    data are taken; one that nearly is, or that is the last part of a single one (``arn:aws:iam::1:user/kim-1``), gets
+    taken as well, and a note says so.
 
     Parameters
     ----------
@@ -134,10 +138,12 @@ def find_seeds(escalations: Sequence[Escalation], known: Collection[str]) -> lis
     'no account is named: add seed_accounts'
     """
     there = set(known)
-    by_case: dict[str, str] = {}
+    names: dict[str, list[str]] = {}
     for account in sorted(there):
-        by_case.setdefault(account.casefold(), account)
-    return [_find(one, there, by_case) for one in escalations]
+        for name in {account.casefold(), _TAIL.split(account)[-1].casefold()}:
+            names.setdefault(name, []).append(account)
+    said = {name: held[0] for name, held in names.items() if len(held) == 1 and len(name) >= _NAME}
+    return [_find(one, there, said) for one in escalations]
 
 
 def _split(text: str, ending: str) -> Iterator[tuple[int, Any]]:
@@ -252,28 +258,28 @@ def _once(told: Sequence[Escalation]) -> list[Escalation]:
     return kept
 
 
-def _find(one: Escalation, known: set[str], by_case: Mapping[str, str]) -> Escalation:
+def _find(one: Escalation, known: set[str], named: Mapping[str, str]) -> Escalation:
     if one.fault or one.seeds:
         absent = [seed for seed in one.seeds if seed not in known]
-        meant = [m for seed in absent if (m := _meant(seed, known, by_case))]
+        meant = [m for seed in absent if (m := _meant(seed, known, named))]
         notes = [f"{visible(seed)} does not occur in the data" for seed in absent]
         notes += [f"was {account} meant?" for account in meant]
         return replace(one, notes=(*one.notes, *notes))
     words = dict.fromkeys(word.strip(_EDGES) for word in _TOKEN.findall(one.prose))
     found = {word: word for word in words if word in known}
     for word in words:
-        if word not in found and len(word) >= _LONG_ENOUGH and (meant_one := _meant(word, known, by_case)):
+        if word not in found and (meant_one := _meant(word, known, named)):
             found[word] = meant_one
     notes = [f"{visible(word)!r} read as {account}" for word, account in found.items() if word != account]
     fault = "" if found else "no account is named: add seed_accounts"
     return replace(one, seeds=tuple(dict.fromkeys(found.values())), notes=(*one.notes, *notes), fault=fault)
 
 
-def _meant(word: str, known: set[str], by_case: Mapping[str, str]) -> str:
+def _meant(word: str, known: set[str], named: Mapping[str, str]) -> str:
     """The account that a word which is none nearly is; empty where no single one stands out."""
-    if word.casefold() in by_case:
-        return by_case[word.casefold()]
-    if not any(ch.isdigit() for ch in word):
+    if word.casefold() in named:
+        return named[word.casefold()]
+    if len(word) < _LONG_ENOUGH or not any(ch.isdigit() for ch in word):
         return ""  # a word of the language
     near = [account for account in known if abs(len(account) - len(word)) <= 1 and account[:3] == word[:3]]
     close = get_close_matches(word, sorted(near), n=2, cutoff=_ALIKE)
