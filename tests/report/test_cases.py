@@ -160,7 +160,9 @@ def test_every_flipped_bit_is_named(case: CaseFolder) -> None:
     """500 of them, over inputs, settings, log, manifest, record of the run, page and tables."""
     run_case(case)
     files = [
-        path for path in case.path.rglob("*") if path.is_file() and path.name not in ("notes.md", case.notebook.name)
+        path
+        for path in case.path.rglob("*")
+        if path.is_file() and path.name not in ("notes.md", case.notebook.name, ".run.lock")
     ]
     files += [case.data / "accounts.csv"]
     assert len(files) > 8
