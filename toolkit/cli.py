@@ -28,6 +28,11 @@ __all__ = ["cli", "main"]
 
 _SIZES = ("tiny", "std", "large")
 _OUT = click.Path(path_type=Path)
+_REGISTRY = click.option(
+    "--registry",
+    type=click.Path(path_type=Path),
+    help="Where known rings are kept; TOOLKIT_REGISTRY, or `registry` beside the cases, by default.",
+)
 _MAPPING = click.option(
     "--mapping", type=click.Path(path_type=Path), help="What your own tables mean (YAML); DATA/mapping.yaml otherwise."
 )
@@ -267,6 +272,67 @@ def lab(case: Path) -> None:
 
 
 @cli.command()
+@click.argument("case", type=click.Path(path_type=Path))
+@click.argument("about", metavar="FINDING|ACCOUNT")
+@click.option("--verdict", required=True, help="confirmed, disputed or unsure.")
+@click.option("--who", required=True, help="Who reviews; not the analyst of the run.")
+@click.option("--note", default="", help="Why.")
+@click.option("--run", default="", help="Which run was read; the last, by default.")
+def review(case: Path, about: str, verdict: str, who: str, note: str, run: str) -> None:
+    """Confirm or dispute a finding, or the step proposed for an account; the next run names the reviewer."""
+    from toolkit.report.by_hand import review_case
+    from toolkit.report.cases import choose_run, open_case_folder
+
+    read = choose_run(open_case_folder(case), run)
+    said = review_case(case, read, about, verdict, reviewer=who, note=note)
+    click.echo(f"{said.verdict}: {visible(about, 200)}, as run {said.run} has it: {visible(said.said, 300)}")
+
+
+@cli.command()
+@click.argument("case", type=click.Path(path_type=Path))
+@click.option("--ring", default="", metavar="NAME", help="What the ring is called; the case's id, by default.")
+@click.option("--label", default="", help="What it was, in words.")
+@click.option("--who", default="", help="Who closes it; the case's analyst, by default.")
+@_REGISTRY
+def close(case: Path, ring: str, label: str, who: str, registry: Path | None) -> None:
+    """Close a case: its ring joins those that every later case is compared with."""
+    from toolkit.report.cases import open_case_folder
+    from toolkit.report.closing import close_case
+
+    entry = close_case(open_case_folder(case), ring_id=ring, label=label, who=who, registry=registry or "")
+    told = entry["about"]
+    click.echo(f"{visible(told['ring_id'], 200)}: {told['accounts']:,} accounts, entry {told['entry']} of the registry")
+    if not told["hidden"]:
+        _say("Cards and keys were left out: with TOOLKIT_REGISTRY_KEY=FILE they are kept, hidden under that key.")
+
+
+@cli.command()
+@click.argument("case", type=click.Path(path_type=Path))
+@click.option("--why", required=True, help="What the next reader of the registry sees.")
+@click.option("--who", default="", help="Who reopens it; the case's analyst, by default.")
+@_REGISTRY
+def reopen(case: Path, why: str, who: str, registry: Path | None) -> None:
+    """Take a closing back: its ring is no longer compared with."""
+    from toolkit.report.cases import open_case_folder
+    from toolkit.report.closing import reopen_case
+
+    entry = reopen_case(open_case_folder(case), why=why, who=who, registry=registry or "")
+    click.echo(f"{visible(entry['about']['ring_id'], 200)} is no longer among the known rings")
+
+
+@cli.command()
+@click.argument("registry", type=click.Path(path_type=Path), default=Path("registry"))
+def rings(registry: Path) -> None:
+    """List what a registry says: rings closed, replaced and taken back."""
+    from toolkit.linking.registry import list_rings
+
+    for row in list_rings(registry).iter_rows(named=True):
+        said = f"{row['entry']:>4}  {row['marked_at']:%Y-%m-%d}  {row['state']:<8}{visible(row['ring_id'], 40)}"
+        about = row["why"] or row["label"]
+        click.echo(f"{said}  {row['members']:,} accounts, case {visible(row['case_id'], 64)}  {visible(about, 200)}")
+
+
+@cli.command()
 @click.argument("escalations", type=click.Path(path_type=Path))
 @click.option(
     "--data", type=click.Path(path_type=Path), required=True, help="A folder of tables, a file, or a DuckDB file."
@@ -316,8 +382,9 @@ def batch(
 @click.option(
     "--data", type=click.Path(path_type=Path), help="What a report was made from: its inputs are checked too."
 )
+@_REGISTRY
 @_MAPPING
-def verify(folder: Path, data: Path | None, mapping: Path | None) -> None:
+def verify(folder: Path, data: Path | None, registry: Path | None, mapping: Path | None) -> None:
     """Check a report, or a case with all its runs, against its fingerprints; exit 1 names what changed."""
     from toolkit.errors import RunError
     from toolkit.report.cases import SETTINGS_FILE, verify_case
@@ -325,7 +392,11 @@ def verify(folder: Path, data: Path | None, mapping: Path | None) -> None:
     from toolkit.report.verify import verify_report
 
     is_case = any((folder / name).exists() for name in (SETTINGS_FILE, LOG_FILE))
-    faults = verify_case(folder) if is_case else verify_report(folder, data, mapping=mapping)
+    faults = (
+        verify_case(folder, registry=registry)
+        if is_case
+        else verify_report(folder, data, mapping=mapping, registry=registry)
+    )
     for part, name, fault in faults.rows():
         click.echo(f"{part} {visible(name, 200)}: {fault}")
     if faults.height:
@@ -368,21 +439,24 @@ def lint(folder: Path) -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--data", type=click.Path(path_type=Path), help="What the report was made from; a case knows it.")
 @click.option("--templates", type=click.Path(path_type=Path), help="A folder of your own templates.")
+@_REGISTRY
 @_MAPPING
-def rerun(folder: Path, data: Path | None, templates: Path | None, mapping: Path | None) -> None:
+def rerun(folder: Path, data: Path | None, templates: Path | None, registry: Path | None, mapping: Path | None) -> None:
     """Run a report, or the last run of a case, again; exit 1 shows what came out differently."""
     from toolkit.errors import RunError
-    from toolkit.report.cases import SETTINGS_FILE, open_case_folder
+    from toolkit.report.cases import SETTINGS_FILE, choose_run, open_case_folder
+    from toolkit.report.registries import find_registry
     from toolkit.report.rerun import rerun_report
 
     if (folder / SETTINGS_FILE).exists():
         case = open_case_folder(folder)
-        if not case.runs:
-            raise InputError(f"{case.case_id} has no run yet: `toolkit report --case {visible(folder, 200)}`")
-        folder, data, mapping, templates = case.runs[-1], case.data, case.mapping, case.templates
+        folder, data, mapping, templates = choose_run(case), case.data, case.mapping, case.templates
+        registry = find_registry(case.path, registry or "")
     if data is None:
         raise click.UsageError("a report does not say where its data lie: give --data")
-    found = rerun_report(folder, data=data, mapping=mapping, templates=templates, progress=sys.stderr.isatty())
+    found = rerun_report(
+        folder, data=data, mapping=mapping, templates=templates, registry=registry, progress=sys.stderr.isatty()
+    )
     click.echo(found.text)
     if not found.same_files:
         raise RunError("the findings are the same, files differ" if found.same else "it came out differently")

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
+from toolkit.report.cases import CaseFolder, new_case
 from toolkit.report.execute import clean_notebook
 from toolkit.report.page import render_page
 from toolkit.report.run import _publish
@@ -25,6 +26,32 @@ from toolkit.report.templates import find_template
 from toolkit.resources import bundled
 
 TINY = bundled("data_samples") / "tiny"
+_PARAMETERS = """from typing import Literal
+
+case_id: str = "C"  # the case
+seed_accounts: list = []  # ids, as text
+data_uri: str = ""
+mapping_uri: str = ""
+out_dir: str = ""
+analyst: str = "kim"  # who
+word: Literal["a", "b"] = "a"
+breaks: bool = False"""
+_BODY = """
+import polars as pl
+import toolkit as tk
+from toolkit.model.case import Action, Finding
+from toolkit.report.publish import open_case, publish_case
+data = tk.read_data(data_uri, mapping_uri or None)
+if breaks:
+    raise ValueError("broken")
+accounts = data.tables["accounts"]["account_id"].to_list()
+rows = pl.DataFrame({"account_id": accounts, "included": True, "level": "L2"})
+found = Finding(finding_id="F1", type="linked_set", statement=f"{len(accounts)} accounts, {word}.", confidence="high",
+                likelihood="likely", basis="counted")
+acts = [Action(account_id=a, rung="monitor", level="L2", reasons=["x"], innocent_explanation="y") for a in accounts]
+publish_case(open_case(case_id, seed_accounts, purpose="p", analyst=analyst), bottom_line="x", findings=[found],
+             actions=acts, tables={"ledger": data.ledger, "expansion": rows}, out_dir=out_dir)
+"""
 
 
 @pytest.fixture(scope="session")
@@ -181,3 +208,37 @@ def _execute(source: str, names: dict[str, Any]) -> tuple[Any, str]:
         exec(compile(tree, "cell", "exec"), names)  # noqa: S102 - our own template, in a test
         shown = eval(compile(asked, "cell", "eval"), names) if asked else None  # noqa: S307 - as above
     return shown, printed.getvalue()
+
+
+@pytest.fixture
+def templates(tmp_path: Path) -> Path:
+    """A team's own template, that counts accounts."""
+    blank: dict[str, Any] = {"cell_type": "code", "execution_count": None, "outputs": []}
+    cells = [
+        {"cell_type": "markdown", "id": "m", "metadata": {}, "source": "# Own\n\nFor tests."},
+        {**blank, "id": "p", "metadata": {"tags": ["parameters"]}, "source": _PARAMETERS},
+        {**blank, "id": "b", "metadata": {}, "source": _BODY},
+    ]
+    kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+    (tmp_path / "templates").mkdir()
+    book = {"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
+    (tmp_path / "templates" / "own.ipynb").write_text(json.dumps(book))
+    return tmp_path / "templates"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Two accounts."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "accounts.csv").write_text(
+        "account_id,created_at\n0012,2026-01-05T00:00:00Z\nb,2026-01-06T00:00:00Z\n"
+    )
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def case(tmp_path: Path, templates: Path, data: Path) -> CaseFolder:
+    """A case that is open and has not been run."""
+    return new_case(
+        "ESC-1", "own", data=data, seeds=["0012", "a'b\"c\\ü"], templates=templates, into=tmp_path / "cases"
+    )

@@ -70,9 +70,11 @@ def escalate(world: Path, **cases: dict[str, Any]) -> Path:
 
 
 def run(world: Path, queue: Path, **how: Any) -> dict[str, str]:
-    """What became of each case."""
+    """What became of each case; pytest shows why, where a test fails."""
     given = {"data": world / "data", "out": world / "out", "template": "quick", "templates": world / "templates", **how}
-    return {one.case_id: one.status for one in run_batch(queue, **given)}
+    done = run_batch(queue, **given)
+    print(*(f"{one.case_id}: {one.status} {one.why}" for one in done), sep="\n")
+    return {one.case_id: one.status for one in done}
 
 
 def seeds(*numbers: int, mode: str = "ok", **more: Any) -> dict[str, Any]:

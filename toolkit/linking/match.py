@@ -482,7 +482,8 @@ def _innocent(table: pl.DataFrame) -> list[str]:
             parts.append(f"a common vendor or a public value ({', '.join(listed)}), found and discounted")
         if verdict == "one account":
             parts.append("the account that carries it changed hands, was taken over, or does not belong to the ring")
-        left = [READINGS.get(family, f"a value of kind '{family}' that others have") for family in families]
+        readings = READINGS | {ACCOUNT.family: "accounts that were sold on, or taken over, in between"}
+        left = [readings.get(family, f"a value of kind '{family}' that others have") for family in families]
         if len(left) > 1:
             parts.append("what is left would need all at once: " + "; ".join(left))
         elif left:

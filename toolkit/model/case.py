@@ -12,13 +12,14 @@ from toolkit.errors import UnknownNameError
 from toolkit.model.abuse import ABUSE_TYPES, find_abuse_type
 from toolkit.model.confidence import Confidence, Level, Likelihood, Rung
 
-__all__ = ["FINDING_TYPES", "Action", "Case", "Finding", "FindingType", "Pivot"]
+__all__ = ["FINDING_TYPES", "VERDICTS", "Action", "Case", "Finding", "FindingType", "Pivot", "Review"]
 
 FindingType = Literal[
     "linked_set",
     "seed_rejected",
     "hub_explained",
     "shared_vendor_not_actor",
+    "known_ring",
     "burst",
     "identifier_survived_ban",
     "return_attempt",
@@ -38,6 +39,9 @@ FindingType = Literal[
 """``data_gap`` and ``null_result`` are findings like any other: "looked, found nothing, could miss this"."""
 
 FINDING_TYPES: tuple[str, ...] = FindingType.__args__  # type: ignore[attr-defined] # a Literal's arguments, for schemas
+
+VERDICTS: tuple[str, ...] = ("confirmed", "disputed", "unsure")
+"""What a reviewer says of a finding or of a proposed step."""
 
 _CASE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -71,6 +75,8 @@ class Finding(_Record):
         Whom it is about; rows it rests on; innocent readings that remain.
     next_check : str
         What would settle it.
+    reviewer : str
+        Who confirmed it; empty until somebody has.
 
     Examples
     --------
@@ -90,6 +96,7 @@ class Finding(_Record):
     evidence_ids: tuple[str, ...] = ()
     alternatives: tuple[str, ...] = ()
     next_check: str = ""
+    reviewer: str = ""
 
     @field_validator("statement")
     @classmethod
@@ -188,6 +195,50 @@ class Pivot(_Record):
     note: str = ""
 
 
+class Review(_Record):
+    """What a second pair of eyes said of one finding, or of the step proposed for one account.
+
+    Attributes
+    ----------
+    reviewed_at : datetime
+        UTC.
+    reviewer : str
+        Who.
+    verdict : {"confirmed", "disputed", "unsure"}
+    run : str
+        The run that was read, ``0001`` for the first.
+    finding_id, account_id : str
+        One of the two; the other is empty.
+    said : str
+        The finding's statement, or the proposed rung: a verdict holds for these words and no others.
+    note : str
+        Why.
+
+    Examples
+    --------
+    >>> Review(reviewed_at="2026-01-05T03:00:00Z", reviewer="lee", verdict="confirmed", run="0001", finding_id="F1",
+    ...        account_id="a", said="x")
+    Traceback (most recent call last):
+    pydantic_core._pydantic_core.ValidationError: 1 validation error for Review
+      Value error, a review is of one finding or of one account ...
+    """
+
+    reviewed_at: AwareDatetime
+    reviewer: Words
+    verdict: Literal["confirmed", "disputed", "unsure"]
+    run: str
+    finding_id: str = ""
+    account_id: str = ""
+    said: Words
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _of_one_thing(self) -> Review:
+        if bool(self.finding_id) == bool(self.account_id):
+            raise ValueError("a review is of one finding or of one account")
+        return self
+
+
 class Case(_Record):
     """One escalation and what became of it.
 
@@ -205,6 +256,10 @@ class Case(_Record):
         In the order of the report.
     pivots : tuple
         Looks by hand, in the order in which they were made.
+    reviews : tuple
+        Verdicts on what earlier runs said, in the order in which they were given.
+    notes : str
+        For whoever takes over.
     abuse_types : tuple of str
         Names of :data:`toolkit.model.abuse.ABUSE_TYPES`; empty until somebody has said what it is.
 
@@ -226,6 +281,8 @@ class Case(_Record):
     findings: tuple[Finding, ...] = ()
     actions: tuple[Action, ...] = ()
     pivots: tuple[Pivot, ...] = ()
+    reviews: tuple[Review, ...] = ()
+    notes: str = ""
     abuse_types: tuple[Annotated[str, Field(json_schema_extra={"enum": sorted(ABUSE_TYPES)})], ...] = ()
 
     @field_validator("case_id")

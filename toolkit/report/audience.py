@@ -20,6 +20,7 @@ from toolkit.model.case import Case
 from toolkit.model.confidence import Rung
 from toolkit.model.provenance import sha256_bytes, sha256_file
 from toolkit.report.brief import write_brief
+from toolkit.report.by_hand import TEAM_TAG
 from toolkit.report.exports import read_case, spreadsheet_safe, write_case
 from toolkit.report.folders import check_target, private_folder, put_in_place
 from toolkit.report.page import render_page
@@ -39,6 +40,8 @@ _ACCOUNT_COLUMNS: Final = frozenset(
 )
 _ACCOUNT_LISTS: Final = frozenset({"accounts", "members", "seeds"})
 _FEW: Final = re.compile(r"\b([1-4]) ((?:further )?(?:account|customer|member|victim)s?)\b")
+_KNOWN: Final = "known_rings.parquet"
+"""The evidence of findings that tell of other cases."""
 _ORDER: Final = ("CLEAR", "GREEN", "AMBER", "AMBER+STRICT", "RED")
 
 
@@ -181,6 +184,7 @@ class _Copy:
     gone: frozenset[str]
     values: frozenset[str]
     keep: Withholder = field(repr=False)
+    unsaid: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, audience: Audience, source: Path, case: Case, key: bytes | None) -> _Copy:
@@ -192,7 +196,9 @@ class _Copy:
         named = make_pseudonyms(hidden, key) if hidden and key is not None else {}
         gone = frozenset(account for account, way in ways.items() if way == "none")
         withheld = frozenset(values - accounts)
-        return cls(audience, named, gone, withheld, Withholder({**named, **dict.fromkeys(gone, WITHHELD)}, withheld))
+        keep = Withholder({**named, **dict.fromkeys(gone, WITHHELD)}, withheld)
+        past = [finding for finding in case.findings if _KNOWN in finding.evidence_ids and audience.members != "id"]
+        return cls(audience, named, gone, withheld, keep, tuple(finding.statement for finding in past))
 
     @property
     def forbidden(self) -> frozenset[str]:
@@ -201,11 +207,21 @@ class _Copy:
 
     def tell(self, text: str) -> str:
         """A text as this reader may have it."""
-        told = self.keep.tell(text)
+        told = self.keep.tell(self._leave_unsaid(text))
         if not self.audience.few:
             return told
         said = _FEW.sub(r"fewer than 5 \2", told)
         return said[:1].upper() + said[1:] if said != told else told
+
+    def _leave_unsaid(self, text: str) -> str:
+        for said in self.unsaid:
+            text = text.replace(f" {said}", "").replace(said, "")
+        return text
+
+    def forget(self, case: Case) -> Case:
+        """The case without what it says of other cases, where this reader may not know of them."""
+        kept = tuple(finding for finding in case.findings if finding.statement not in self.unsaid)
+        return case.model_copy(update={"findings": kept, "bottom_line": self._leave_unsaid(case.bottom_line)})
 
     def call(self, accounts: Sequence[str]) -> tuple[str, ...]:
         """Accounts as this reader may know them; those that are not there are left out."""
@@ -225,6 +241,7 @@ class _Copy:
 
     def case(self, case: Case) -> Case:
         """The case as this reader may have it."""
+        case = self.forget(case)
         findings = tuple(
             finding.model_copy(
                 update={
@@ -233,6 +250,7 @@ class _Copy:
                     "alternatives": tuple(map(self.tell, finding.alternatives)),
                     "next_check": self.tell(finding.next_check),
                     "accounts": self.call(finding.accounts),
+                    "reviewer": "",
                     "evidence_ids": tuple(
                         name for name in finding.evidence_ids if Path(name).stem in self.audience.tables
                     ),
@@ -255,7 +273,8 @@ class _Copy:
         return case.model_copy(
             update={
                 "seeds": self.call(case.seeds), "bottom_line": self.tell(case.bottom_line), "findings": findings,
-                "actions": actions, "pivots": (), "purpose": self.tell(case.purpose), "analyst": "withheld",
+                "actions": actions, "pivots": (), "reviews": (), "notes": "",
+                "purpose": self.tell(case.purpose), "analyst": "withheld",
             }
         )  # fmt: skip
 
@@ -268,16 +287,19 @@ def _write(copy: _Copy, source: Path, folder: Path, case: Case, synthetic: bool)
     )
     if copy.audience.bundle:
         tables = {path.stem: pl.read_parquet(path) for path in sorted(source.glob("*.parquet"))}
-        write_stix(bundle_case(case, tables, synthetic=synthetic), folder / "stix.json")
+        write_stix(bundle_case(copy.forget(case), tables, synthetic=synthetic), folder / "stix.json")
     for name in copy.audience.tables:
         if (source / f"{name}.parquet").is_file():
-            flat = spreadsheet_safe(_rename(copy, pl.read_parquet(source / f"{name}.parquet")))
+            table = pl.read_parquet(source / f"{name}.parquet")
+            if name == "findings":
+                table = table.filter(pl.col("finding_id").is_in([finding.finding_id for finding in told.findings]))
+            flat = spreadsheet_safe(_rename(copy, table))
             kept = [row for cells in flat.iter_rows() if (row := copy.row(cells)) is not None]
             text = pl.DataFrame(kept, schema=dict.fromkeys(flat.columns, pl.String), orient="row", strict=False)
             (folder / f"{name}.csv").write_bytes(b"\xef\xbb\xbf" + text.write_csv().encode())
     notebook = json.loads((source / "report.ipynb").read_bytes())
     page = render_page(
-        {"cells": [_cell(copy, cell, told) for cell in notebook["cells"]]},
+        {"cells": [_cell(copy, cell, told) for cell in notebook["cells"] if not _is_for_the_team(cell)]},
         title=f"{case.case_id}: copy for {copy.audience.name} readers",
         tlp=case.tlp,
         synthetic=synthetic,
@@ -293,6 +315,11 @@ def _rename(copy: _Copy, table: pl.DataFrame) -> pl.DataFrame:
         pl.Series(name, [list(copy.call(cell or ())) for cell in table[name].to_list()], dtype=pl.List(pl.String))
         for name in lists
     )
+
+
+def _is_for_the_team(cell: Mapping[str, Any]) -> bool:
+    """Notes, and who was met before, stay with the team: nobody can tell what is in them."""
+    return TEAM_TAG in cell.get("metadata", {}).get("tags", [])
 
 
 def _cell(copy: _Copy, cell: Mapping[str, Any], told: Case) -> dict[str, Any]:

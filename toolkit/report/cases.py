@@ -22,12 +22,14 @@ from typing import Any, Final
 
 import polars as pl
 
-from toolkit.errors import InputError, visible
+from toolkit.errors import InputError, UnknownNameError, visible
 from toolkit.model.provenance import sha256_bytes, sha256_file
+from toolkit.report.by_hand import NOTES_FILE, gather_by_hand
 from toolkit.report.folders import only_one, private_folder, write_whole
 from toolkit.report.log import LOG_FILE, append_entry, find_log_faults, read_log
 from toolkit.report.parameters import check_parameters
 from toolkit.report.publish import open_case
+from toolkit.report.registries import find_registry
 from toolkit.report.run import resolve_data, run_report
 from toolkit.report.templates import Template, find_template
 from toolkit.report.verify import FAULTS, read_manifest, verify_report
@@ -37,6 +39,8 @@ from toolkit.sources.mapping import read_mapping
 __all__ = [
     "SETTINGS_FILE",
     "CaseFolder",
+    "choose_run",
+    "find_changes",
     "find_current_run",
     "new_case",
     "open_case_folder",
@@ -152,6 +156,7 @@ def new_case(
     if target.exists():
         raise InputError(f"there is a case {case_id} in {visible(target.parent.name)} already: give another id")
     inputs = pin_inputs(values["data_uri"], values.get("mapping_uri"))
+    filled = _with_registry(target, values)
     kept = {name: value for name, value in values.items() if name not in ("data_uri", "mapping_uri", "out_dir")}
     settings = {
         "version": _VERSION,
@@ -166,8 +171,8 @@ def new_case(
     }
     with private_folder(target) as folder:
         (folder / "runs").mkdir()
-        (folder / f"{case_id}.ipynb").write_text(_fill_in(found, values), encoding="utf-8")
-        (folder / "notes.md").write_text(_NOTES.format(case_id=case_id), encoding="utf-8")
+        (folder / f"{case_id}.ipynb").write_text(_fill_in(found, filled), encoding="utf-8")
+        (folder / NOTES_FILE).write_text(_NOTES.format(case_id=case_id), encoding="utf-8")
         _write_settings(folder, settings)
         append_entry(folder, "opened", who=str(kept.get("analyst", "")), settings_sha256=_digest(folder))
         (folder / ".lock").unlink(missing_ok=True)
@@ -214,6 +219,25 @@ def open_case_folder(path: str | Path) -> CaseFolder:
         ) from None
 
 
+def choose_run(case: CaseFolder, name: str = "") -> Path:
+    """Return a run of a case by its number; the last one otherwise.
+
+    Raises
+    ------
+    InputError
+        If it has none yet.
+    UnknownNameError
+        If it has no such run.
+    """
+    runs = {run.name: run for run in case.runs}
+    if not runs:
+        raise InputError(f"{case.case_id} has no run yet: `toolkit report --case {visible(case.path.name, 200)}`")
+    wanted = name.zfill(4) if name else max(runs)
+    if wanted not in runs:
+        raise UnknownNameError(f"run of {case.case_id}", name, runs)
+    return runs[wanted]
+
+
 def run_case(
     case: CaseFolder, *, repin: bool = False, who: str = "", cell_timeout_s: int = 600, progress: bool = False
 ) -> Path:
@@ -250,8 +274,7 @@ def run_case(
 def _run_next(case: CaseFolder, *, repin: bool, who: str, cell_timeout_s: int, progress: bool) -> Path:
     """The run itself, while no other one is made of this case."""
     analyst = who or str(case.parameters.get("analyst", ""))
-    now = pin_inputs(case.data, case.mapping)
-    changed = _changed(case.inputs, now)
+    changed = find_changes(case)
     if changed and not repin:
         said = "; ".join(f"{visible(name)} {fault}" for name, fault in changed.items())
         raise InputError(
@@ -260,15 +283,18 @@ def _run_next(case: CaseFolder, *, repin: bool, who: str, cell_timeout_s: int, p
         )
     read_log(case.path)
     if changed:
-        settings = json.loads((case.path / SETTINGS_FILE).read_bytes()) | {"inputs": now}
+        settings = json.loads((case.path / SETTINGS_FILE).read_bytes())
+        settings["inputs"] = pin_inputs(case.data, case.mapping)
         _write_settings(case.path, settings)
         append_entry(case.path, "repinned", who=analyst, changed=changed, settings_sha256=_digest(case.path))
     number = max([0, *(int(run.name) for run in case.runs)]) + 1
     out = case.path / "runs" / f"{number:04}"
     try:
         run_report(
-            case.template, data=case.data, out=out, parameters=dict(case.parameters), mapping=case.mapping,
+            case.template, data=case.data, out=out, parameters=_with_registry(case.path, case.parameters),
+            mapping=case.mapping,
             templates=case.templates, cell_timeout_s=cell_timeout_s, progress=progress,
+            by_hand=gather_by_hand(case.path),
         )  # fmt: skip
     except Exception as error:
         append_entry(case.path, "failed", who=analyst, run=out.name, why=visible(str(error), 500))
@@ -279,6 +305,14 @@ def _run_next(case: CaseFolder, *, repin: bool, who: str, cell_timeout_s: int, p
         manifest_sha256=record["manifest_sha256"],
     )  # fmt: skip
     return out
+
+
+def _with_registry(case: Path, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a template that compares with known rings, with the team's registry where none is named."""
+    if values.get("registry_uri") != "":
+        return dict(values)
+    place = find_registry(case)
+    return {**values, "registry_uri": resolve_data(place) if place is not None else ""}
 
 
 def pin_inputs(data: str | Path, mapping: str | Path | None = None) -> dict[str, str]:
@@ -311,6 +345,17 @@ def pin_inputs(data: str | Path, mapping: str | Path | None = None) -> dict[str,
     return pins | ({given.name: sha256_file(given)} if given is not None else {})
 
 
+def find_changes(case: CaseFolder) -> dict[str, str]:
+    """Return the inputs that are not what they were when the case was opened, or pinned anew.
+
+    Returns
+    -------
+    dict of str to str
+        File name to "changed", "missing" or "new". Order: name.
+    """
+    return _changed(case.inputs, pin_inputs(case.data, case.mapping))
+
+
 def find_current_run(case: CaseFolder, template: Template, inputs: Mapping[str, str]) -> Path | None:
     """Return the report that a new run would only repeat.
 
@@ -336,13 +381,15 @@ def find_current_run(case: CaseFolder, template: Template, inputs: Mapping[str, 
     return report if same else None
 
 
-def verify_case(path: str | Path) -> pl.DataFrame:
+def verify_case(path: str | Path, *, registry: str | Path | None = None) -> pl.DataFrame:
     """Check a case whole: its log, what it was opened with, its inputs and every run.
 
     Parameters
     ----------
     path : str or path
         Of the case.
+    registry : str or path, optional
+        The known rings that its runs were compared with; as :func:`find_registry` finds them otherwise.
 
     Returns
     -------
@@ -372,13 +419,15 @@ def verify_case(path: str | Path) -> pl.DataFrame:
         pinned = [entry["about"]["settings_sha256"] for entry in entries if "settings_sha256" in entry["about"]]
         if pinned and (folder / SETTINGS_FILE).is_file() and pinned[-1] == _digest(folder):
             case = open_case_folder(folder)
-            now = pin_inputs(case.data, case.mapping)
-            found += [("input", name, fault) for name, fault in _changed(case.inputs, now).items()]
+            found += [("input", name, fault) for name, fault in find_changes(case).items()]
         else:
             found.append(("settings", SETTINGS_FILE, "changed: the inputs were not looked at"))
         found += _check_runs(runs, entries)
     parts = [pl.DataFrame(found, schema=FAULTS, orient="row")]
-    parts += [verify_report(run).with_columns(name=pl.lit(f"{run.name}/") + pl.col("name")) for run in runs]
+    known = find_registry(folder.resolve(), registry or "")
+    for run in runs:
+        checked = verify_report(run, registry=known)
+        parts.append(checked.with_columns(name=pl.lit(f"{run.name}/") + pl.col("name")))
     return pl.concat(parts).sort("part", "name", "fault")
 
 

@@ -13,7 +13,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ __all__ = ["clean_notebook", "execute_template"]
 _START_TIMEOUT_S = 60
 _SAVE_EVERY_S = 5.0
 _ENGINE = "toolkit-sparing"
+_LONGER = ".template.ipynb"
 _WRONG_CALL = {error.__name__ for error in (InputError, MappingError, ParameterError, SourceError, UnknownNameError)}
 """Errors of a cell that are the caller's to mend; the notebook that failed would tell him nothing more."""
 
@@ -46,6 +47,7 @@ def execute_template(
     *,
     cell_timeout_s: int,
     progress: bool = False,
+    ends_with: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Run a template's notebook in a folder.
 
@@ -62,6 +64,8 @@ def execute_template(
         Seconds a cell may take.
     progress : bool
         Draw a progress bar on standard error.
+    ends_with : sequence of mapping
+        Cells to run after the template's own.
 
     Returns
     -------
@@ -78,7 +82,8 @@ def execute_template(
     executed = folder / "report.ipynb"
     why, cell, ename, evalue = "", None, "", ""
     try:
-        _papermill(template, values, executed, folder, cell_timeout_s, progress)
+        source = _lengthen(template, ends_with, folder) if ends_with else template.path
+        _papermill(source, template.name, values, executed, folder, cell_timeout_s, progress)
     except Exception as error:  # noqa: BLE001 - whatever papermill, nbclient or the kernel's transport raise, the run has failed
         ename, evalue = _cause(error)
         cell = getattr(error, "exec_count", None)
@@ -87,6 +92,7 @@ def execute_template(
         why = (
             f"failed in cell {cell}: {ename}: {visible(evalue, 2_000)}" if cell else f"stopped: {visible(evalue, 500)}"
         )
+    (folder / _LONGER).unlink(missing_ok=True)
     notebook = _read(executed)
     if not why:
         missed = _never_ran(notebook)
@@ -103,8 +109,24 @@ def execute_template(
     return notebook
 
 
+def _lengthen(template: Template, cells: Sequence[Mapping[str, Any]], folder: Path) -> Path:
+    """Write the template with cells behind its own."""
+    notebook = json.loads(template.path.read_bytes())
+    bear_ids = notebook["nbformat_minor"] >= 5
+    added = [{**cell, **({"id": f"added-{n}"} if bear_ids else {})} for n, cell in enumerate(cells)]
+    path = folder / _LONGER
+    path.write_text(json.dumps(notebook | {"cells": [*notebook["cells"], *added]}), encoding="utf-8")
+    return path
+
+
 def _papermill(
-    template: Template, values: Mapping[str, Any], executed: Path, folder: Path, cell_timeout_s: int, progress: bool
+    source: Path,
+    name: str,
+    values: Mapping[str, Any],
+    executed: Path,
+    folder: Path,
+    cell_timeout_s: int,
+    progress: bool,
 ) -> None:
     import papermill
     from papermill.engines import papermill_engines
@@ -117,12 +139,12 @@ def _papermill(
     logging.getLogger("tornado").setLevel(logging.CRITICAL)
     with _transport(folder) as connection:
         papermill.execute_notebook(
-            _literal(template.path),
+            _literal(source),
             _literal(executed),
             parameters=dict(values),
             kernel_name="python3",
             engine_name=_ENGINE,
-            progress_bar={"desc": template.name, "leave": False} if progress else False,
+            progress_bar={"desc": name, "leave": False} if progress else False,
             log_output=False,
             start_timeout=_START_TIMEOUT_S,
             execution_timeout=cell_timeout_s,

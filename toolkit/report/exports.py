@@ -29,7 +29,7 @@ __all__ = [
     "write_tables",
 ]
 
-CASE_VERSION = "1.1"
+CASE_VERSION = "1.2"
 """Minor: fields were added, and older files can still be read. Major: they cannot."""
 
 _WRAPPER = frozenset({"version", "synthetic", "case"})

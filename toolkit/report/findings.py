@@ -13,6 +13,7 @@ from toolkit.errors import visible
 from toolkit.model.case import Finding
 from toolkit.model.confidence import Confidence, Level, Likelihood
 from toolkit.model.tables import Expansion, Findings, conform
+from toolkit.report.known import KnownRings, draft_known
 from toolkit.views.names import Names
 from toolkit.views.words import count_of, join_words, say_family, say_fault
 
@@ -58,6 +59,7 @@ def find_ring_findings(
     chance: pl.DataFrame | None = None,
     window_s: float = 60.0,
     names: Names | None = None,
+    known: KnownRings | None = None,
 ) -> tuple[Finding, ...]:
     """State what an expansion found, what it did not, and what the data could not show.
 
@@ -83,6 +85,8 @@ def find_ring_findings(
         The window behind ``chance``.
     names : Names, optional
         What values are called; by default by themselves.
+    known : KnownRings, optional
+        The set beside the rings that the team knows.
 
     Returns
     -------
@@ -100,6 +104,7 @@ def find_ring_findings(
     rows = conform(expansion, Expansion)
     drafts: list[_FINDING] = []
     drafts += _linked_set(rows, seeds)
+    drafts += draft_known(known) if known is not None else []
     drafts += _doubted_seeds(rows, seeds)
     drafts += _left_alone(actions, seeds)
     drafts += _explained_hubs(rows, hubs, names or Names("none"))
@@ -209,7 +214,7 @@ def bottom_line(findings: Sequence[Finding], actions: pl.DataFrame, seeds: Seque
     """
     first = [f for f in findings if f.type in _LEADS][:1]
     said = first[0].statement if first else "Nothing was found."
-    said += "".join(f" {f.statement}" for f in findings if f.type == "seed_rejected")
+    said += "".join(f" {f.statement}" for f in findings if f.type in ("seed_rejected", "known_ring"))
     counts = dict(actions.group_by("rung").len().sort("rung").iter_rows())
     proposed = [f"{rung} for {count_of(n, 'account')}" for rung, n in counts.items() if rung != _NOT_ACTION]
     spared = actions.filter((pl.col("rung") == _NOT_ACTION) & ~pl.col("account_id").is_in(list(seeds))).height

@@ -185,6 +185,7 @@ _HEADINGS = {
     "victim": "Victim",
     "prevalence": "How often",
     "shared_vendor_not_actor": "One vendor, not one actor",
+    "known_ring": "A ring the team knows",
     "infra_overlap_unrelated_orgs": "One infrastructure, unrelated organisations",
     "detector_gap": "Not detected",
     "coverage_gap": "Not covered",

@@ -18,6 +18,7 @@ from toolkit.model.case import Action, Case, Finding
 from toolkit.model.tables import Actions, Events, Expansion, Hubs, Links, Members, empty
 from toolkit.report.actions import plan_for_case
 from toolkit.report.brief import write_brief
+from toolkit.report.by_hand import ByHand, apply_reviews, read_by_hand
 from toolkit.report.exports import write_case, write_tables
 from toolkit.report.stix import build_bundle, write_stix
 from toolkit.sources.read import Dataset
@@ -147,14 +148,17 @@ def publish_case(
     """
     if "ledger" not in tables:
         raise InputError("a case is published with its ledger: give tables={'ledger': data.ledger, ...}")
-    said = {"bottom_line": bottom_line, "findings": tuple(findings), "actions": tuple(actions)}
-    record = Case(**{**dict(case), **said})
+    added = read_by_hand(out_dir) if out_dir else ByHand()
+    told, steps = apply_reviews(findings, actions, added.reviews)
+    said = {"bottom_line": bottom_line, "findings": told, "actions": steps}
+    by_hand = {"pivots": added.pivots, "reviews": added.reviews, "notes": added.notes}
+    record = Case(**{**dict(case), **said, **by_hand})
     if not out_dir:
         return show_text("Run by hand: nothing was written. Give out_dir to write the case and its tables.")
     folder = Path(out_dir)
     published = dict(tables)
     if _keeps(tables, "actions", Actions, without=("policy",)):
-        published["actions"] = plan_for_case(tables["actions"], tables, record)
+        published["actions"] = _sign(plan_for_case(tables["actions"], tables, record), record)
     written = write_tables(published, folder, csv=True)
     write_case(record, folder / "case.json", synthetic=synthetic)
     write_stix(bundle_case(record, tables, synthetic=synthetic), folder / "stix.json")
@@ -168,6 +172,13 @@ def publish_case(
         f"{len(written) // 2} tables lie beside this page as Parquet (exact) and CSV (safe to open in a spreadsheet),"
         f" with {join_words([*beside, 'manifest.json'])}."
     )
+
+
+def _sign(actions: pl.DataFrame, record: Case) -> pl.DataFrame:
+    """Name the reviewer of each step that somebody has confirmed."""
+    signed = {action.account_id: action.reviewer for action in record.actions if action.reviewer}
+    reviewer = [signed.get(account, was) for account, was in actions.select("account_id", "reviewer").iter_rows()]
+    return actions.with_columns(reviewer=pl.Series(reviewer, dtype=pl.String))
 
 
 def _keeps(

@@ -6,7 +6,9 @@ import tempfile
 from pathlib import Path
 
 from toolkit.errors import InputError, visible
+from toolkit.report.by_hand import read_by_hand
 from toolkit.report.compare import Comparison, compare_reports
+from toolkit.report.known import KNOWN_RINGS
 from toolkit.report.run import run_report
 from toolkit.report.verify import read_manifest
 
@@ -19,6 +21,7 @@ def rerun_report(
     data: str | Path,
     mapping: str | Path | None = None,
     templates: Path | None = None,
+    registry: Path | None = None,
     progress: bool = False,
 ) -> Comparison:
     """Run a report again and compare.
@@ -31,6 +34,8 @@ def rerun_report(
         What it was made from; inputs that have changed since are among the differences.
     mapping, templates
         As for :func:`toolkit.report.run.run_report`.
+    registry : pathlib.Path, optional
+        The known rings that it was compared with; read up to where the report read them.
     progress : bool
         Draw a progress bar on standard error.
 
@@ -42,16 +47,23 @@ def rerun_report(
     Raises
     ------
     InputError
-        If the folder holds no report, or its manifest was damaged.
+        If the folder holds no report, its manifest was damaged, or it was compared with known rings and no registry
+        is given.
     TemplateError
         If the run fails.
     """
     manifest = read_manifest(folder)
     if manifest is None:
         raise InputError(f"manifest.json in {visible(folder.name)} cannot be read: see `toolkit verify`")
+    parameters = dict(manifest["parameters"])
+    if any(str(entry["file"]).startswith(KNOWN_RINGS) for entry in manifest["inputs"]):
+        if registry is None:
+            raise InputError("this report was compared with the rings that a team knows: give --registry")
+        parameters["registry_uri"] = str(registry)
     with tempfile.TemporaryDirectory(prefix="tk-again-") as place:
         again = run_report(
             str(manifest["template"]["name"]), data=data, out=Path(place) / f"{folder.name} again",
-            parameters=manifest["parameters"], mapping=mapping, templates=templates, progress=progress,
+            parameters=parameters, mapping=mapping, templates=templates, progress=progress,
+            by_hand=read_by_hand(folder),
         )  # fmt: skip
         return compare_reports(folder, again)

@@ -17,9 +17,11 @@ import polars as pl
 
 from toolkit.errors import InputError, RunError, visible
 from toolkit.model.provenance import sha256_bytes, sha256_file
+from toolkit.report.by_hand import BY_HAND_CELLS, ByHand, write_by_hand
 from toolkit.report.custody import build_manifest
 from toolkit.report.execute import clean_notebook, execute_template
 from toolkit.report.folders import check_target, private_folder, put_in_place
+from toolkit.report.known import KNOWN_RINGS, find_last_entry, fingerprint_registry
 from toolkit.report.page import render_page
 from toolkit.report.parameters import check_parameters
 from toolkit.report.templates import Template, find_template
@@ -44,6 +46,7 @@ def run_report(
     templates: Path | None = None,
     cell_timeout_s: int = 600,
     progress: bool = False,
+    by_hand: ByHand | None = None,
 ) -> Path:
     """Run a template on data and publish the report folder.
 
@@ -65,6 +68,8 @@ def run_report(
         Seconds a cell may take.
     progress : bool
         Draw a progress bar on standard error, a step per cell.
+    by_hand : ByHand, optional
+        What people added to the case: the report ends with it.
 
     Returns
     -------
@@ -86,12 +91,14 @@ def run_report(
     given["data_uri"] = resolve_data(data)
     if mapping is not None:
         given["mapping_uri"] = resolve_data(mapping)
-    values = check_parameters(found.parameters, given)
+    values = _pin_registry(check_parameters(found.parameters, given))
     target = Path(out).resolve()
     check_target(target)
     failed = target.parent / f"{target.name}.failed.ipynb"
     with private_folder(target) as folder:
         started = datetime.now(UTC)
+        if by_hand:
+            write_by_hand(by_hand, folder)
         notebook = execute_template(
             found,
             {**values, "out_dir": str(folder)},
@@ -99,6 +106,7 @@ def run_report(
             failed,
             cell_timeout_s=cell_timeout_s,
             progress=progress,
+            ends_with=BY_HAND_CELLS if by_hand else (),
         )
         _publish(found, values, notebook, folder, started)
         put_in_place(folder, target)
@@ -174,11 +182,22 @@ def _publish(
     _write_json(folder / "run.json", {**run, "sha256": sha256_bytes(json.dumps(run, sort_keys=True).encode())})
 
 
+def _pin_registry(values: dict[str, Any]) -> dict[str, Any]:
+    """Say up to which entry the known rings are read: a registry grows, and a rerun reads what this run read."""
+    if not values.get("registry_uri") or values.get("registry_entry", 0) >= 0:
+        return values
+    return {**values, "registry_entry": find_last_entry(values["registry_uri"])}
+
+
 def _other_inputs(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Files that are inputs as much as the tables: the mapping, a list of escalations."""
+    """What is read besides the tables: the mapping, a list of escalations, the rings that are known."""
     files = [find_escalations(values["escalations_uri"], values["data_uri"])] if "escalations_uri" in values else []
     mapping = Path(values["mapping_uri"]) if values.get("mapping_uri") else find_mapping(Path(values["data_uri"]))
-    return [(file.name, sha256_file(file)) for file in (*files, mapping) if file is not None and file.is_file()]
+    told = [(file.name, sha256_file(file)) for file in (*files, mapping) if file is not None and file.is_file()]
+    if values.get("registry_uri") and "registry_entry" in values:
+        entry = int(values["registry_entry"])
+        told.append((f"{KNOWN_RINGS}{entry}", fingerprint_registry(values["registry_uri"], entry)))
+    return told
 
 
 def _write_json(path: Path, value: Mapping[str, Any], indent: int = 2) -> None:

@@ -9,16 +9,19 @@ from typing import Any, Final
 
 import polars as pl
 
-from toolkit.errors import InputError, visible
+from toolkit.errors import ContractError, InputError, SourceError, visible
 from toolkit.model.provenance import sha256_bytes, sha256_file
 from toolkit.report.custody import UNHASHED
+from toolkit.report.known import KNOWN_RINGS, fingerprint_registry
 
 __all__ = ["FAULTS", "read_manifest", "verify_report"]
 
 FAULTS: Final = {"part": pl.String, "name": pl.String, "fault": pl.String}
 
 
-def verify_report(folder: Path, data: Path | None = None, *, mapping: Path | None = None) -> pl.DataFrame:
+def verify_report(
+    folder: Path, data: Path | None = None, *, mapping: Path | None = None, registry: Path | None = None
+) -> pl.DataFrame:
     """Compare a report with its manifest, and its inputs too where the data are given.
 
     Parameters
@@ -29,6 +32,8 @@ def verify_report(folder: Path, data: Path | None = None, *, mapping: Path | Non
         What the report was made from: a folder, or one file.
     mapping : pathlib.Path, optional
         The mapping file, where it does not lie in ``data``.
+    registry : pathlib.Path, optional
+        The known rings that it was compared with.
 
     Returns
     -------
@@ -56,6 +61,8 @@ def verify_report(folder: Path, data: Path | None = None, *, mapping: Path | Non
         found += _check_outputs(folder, manifest)
         if data is not None:
             found += _check_inputs(manifest, data, mapping)
+        if registry is not None:
+            found += _check_registry(manifest, registry)
     return pl.DataFrame(found, schema=FAULTS, orient="row").sort("part", "name", "fault")
 
 
@@ -117,10 +124,25 @@ def _check_outputs(folder: Path, manifest: Mapping[str, Any]) -> Iterator[tuple[
         yield "output", name, "not in the manifest"
 
 
+def _check_registry(manifest: Mapping[str, Any], registry: Path) -> Iterator[tuple[str, str, str]]:
+    for name, digest in sorted((str(entry["file"]), str(entry["sha256"])) for entry in manifest["inputs"]):
+        if not name.startswith(KNOWN_RINGS):
+            continue
+        try:
+            same = fingerprint_registry(registry, int(name.removeprefix(KNOWN_RINGS))) == digest
+        except (SourceError, ContractError, ValueError):
+            yield "input", name, "cannot be read"
+        else:
+            if not same:
+                yield "input", name, "changed"
+
+
 def _check_inputs(manifest: Mapping[str, Any], data: Path, mapping: Path | None) -> Iterator[tuple[str, str, str]]:
     if not data.exists():
         raise InputError(f"nothing at {visible(data, 200)}: give the data that the report was made from")
     for name, digest in sorted({(str(entry["file"]), str(entry["sha256"])) for entry in manifest["inputs"]}):
+        if name.startswith(KNOWN_RINGS):
+            continue
         path = data / name if data.is_dir() else data
         if mapping is not None and name == mapping.name:
             path = mapping

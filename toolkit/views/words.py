@@ -97,14 +97,16 @@ def count_of(number: int, one: str, many: str = "") -> str:
 
     Examples
     --------
-    >>> count_of(1, "account"), count_of(1200, "account"), count_of(2, "family"), count_of(2, "is", "are")
-    ('1 account', '1,200 accounts', '2 families', '2 are')
+    >>> count_of(1, "account"), count_of(2, "address"), count_of(1200, "family"), count_of(2, "is", "are")
+    ('1 account', '2 addresses', '1,200 families', '2 are')
     """
     return f"{number:,} {one if number == 1 else many or _plural(one)}"
 
 
 def _plural(one: str) -> str:
-    return f"{one[:-1]}ies" if one.endswith("y") and one[-2:-1] not in "aeiou" else f"{one}s"
+    if one.endswith("y") and one[-2:-1] not in "aeiou":
+        return f"{one[:-1]}ies"
+    return f"{one}es" if one.endswith(("s", "x", "ch", "sh")) else f"{one}s"
 
 
 def part_of(kept: int, total: int, one: str) -> str:
