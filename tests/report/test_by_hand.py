@@ -70,7 +70,7 @@ def test_what_cannot_be_a_review(case: CaseFolder) -> None:
         review_case(case.path, run, "F1", "disputed", reviewer="lee")
     with pytest.raises(InputError, match="somebody else reviews it"):
         review_case(case.path, run, "F1", "confirmed", reviewer=" Kim ")
-    assert [entry["what"] for entry in read_log(case.path)] == ["opened", "ran"]
+    assert [entry["what"] for entry in read_log(case.path)] == ["opened", "began", "ran"]
 
 
 def test_a_review_that_was_changed_is_found(case: CaseFolder) -> None:
@@ -78,7 +78,7 @@ def test_a_review_that_was_changed_is_found(case: CaseFolder) -> None:
     log = case.path / LOG_FILE
     log.write_text(log.read_text().replace("disputed", "confirmed"))
     assert "log" in verify_case(case.path)["part"].to_list()
-    with pytest.raises(InputError, match=r"log\.jsonl: line 3"):
+    with pytest.raises(InputError, match=r"log\.jsonl: line 4"):
         gather_by_hand(case.path)
 
 

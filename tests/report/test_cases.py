@@ -55,7 +55,7 @@ def test_runs_are_kept_and_repeat_to_the_byte(case: CaseFolder) -> None:
     second = run_case(case, who="lee")
     assert [run.name for run in case.runs] == ["0001", "0002"]
     assert [(line["what"], line["who"]) for line in read_log(case.path)] == [
-        ("opened", "kim"), ("ran", "kim"), ("ran", "lee"),
+        ("opened", "kim"), ("began", "kim"), ("ran", "kim"), ("began", "lee"), ("ran", "lee"),
     ]  # fmt: skip
     told = compare_reports(first, second)
     assert (told.same, told.same_files) == (True, True)
@@ -96,7 +96,7 @@ def test_a_failed_run_is_kept_in_the_log_and_hurts_nothing(tmp_path: Path, templ
     case = new_case("F", "own", data=data, seeds=["a"], parameters={"breaks": True}, templates=templates, into=tmp_path)
     with pytest.raises(TemplateError, match="broken"):
         run_case(case)
-    assert [line["what"] for line in read_log(case.path)] == ["opened", "failed"]
+    assert [line["what"] for line in read_log(case.path)] == ["opened", "began", "failed"]
     assert case.runs == []
     assert verify_case(case.path).is_empty()
 

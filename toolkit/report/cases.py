@@ -25,7 +25,7 @@ import polars as pl
 from toolkit.errors import InputError, UnknownNameError, visible
 from toolkit.model.provenance import sha256_bytes, sha256_file
 from toolkit.report.by_hand import NOTES_FILE, gather_by_hand
-from toolkit.report.folders import only_one, private_folder, write_whole
+from toolkit.report.folders import only_one, private_folder, sync_folder, write_whole
 from toolkit.report.log import LOG_FILE, append_entry, find_log_faults, read_log
 from toolkit.report.parameters import check_parameters
 from toolkit.report.publish import open_case
@@ -177,6 +177,7 @@ def new_case(
         append_entry(folder, "opened", who=str(kept.get("analyst", "")), settings_sha256=_digest(folder))
         (folder / ".lock").unlink(missing_ok=True)
         folder.chmod(0o755)
+        sync_folder(folder)
         folder.rename(target)
     return open_case_folder(target)
 
@@ -287,8 +288,10 @@ def _run_next(case: CaseFolder, *, repin: bool, who: str, cell_timeout_s: int, p
         settings["inputs"] = pin_inputs(case.data, case.mapping)
         _write_settings(case.path, settings)
         append_entry(case.path, "repinned", who=analyst, changed=changed, settings_sha256=_digest(case.path))
+    _adopt(case, analyst)
     number = max([0, *(int(run.name) for run in case.runs)]) + 1
     out = case.path / "runs" / f"{number:04}"
+    append_entry(case.path, "began", who=analyst, run=out.name)
     try:
         run_report(
             case.template, data=case.data, out=out, parameters=_with_registry(case.path, case.parameters),
@@ -299,12 +302,29 @@ def _run_next(case: CaseFolder, *, repin: bool, who: str, cell_timeout_s: int, p
     except Exception as error:
         append_entry(case.path, "failed", who=analyst, run=out.name, why=visible(str(error), 500))
         raise
-    record = json.loads((out / "run.json").read_bytes())
-    append_entry(
-        case.path, "ran", who=analyst, run=out.name, run_sha256=record["sha256"],
-        manifest_sha256=record["manifest_sha256"],
-    )  # fmt: skip
+    _log_run(case, out, analyst)
     return out
+
+
+def _log_run(case: CaseFolder, run: Path, who: str) -> None:
+    """Write into the log that a run came to its end, with its fingerprints."""
+    record = json.loads((run / "run.json").read_bytes())
+    seals = {in_log: record[part] for part, in_log in _SEALS}
+    append_entry(case.path, "ran", who=who, run=run.name, **seals)
+
+
+def _adopt(case: CaseFolder, who: str) -> None:
+    """Take up a run that was published and whose process ended before the log could say so."""
+    for name in _unfinished(read_log(case.path)):
+        run = case.path / "runs" / name
+        if run.is_dir() and verify_report(run).is_empty():
+            _log_run(case, run, who)
+
+
+def _unfinished(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Runs that the log says were begun, and not that they came to their end."""
+    begun = {entry["about"]["run"] for entry in entries if entry["what"] == "began"}
+    return sorted(begun - {entry["about"]["run"] for entry in entries if entry["what"] == "ran"})
 
 
 def _with_registry(case: Path, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -372,6 +392,8 @@ def find_current_run(case: CaseFolder, template: Template, inputs: Mapping[str, 
     pathlib.Path or None
         The last run, if the log says that it came to its end, on these inputs, by this template.
     """
+    with only_one(case.path, "run"):
+        _adopt(case, str(case.parameters.get("analyst", "")))
     entries = [entry for entry in read_log(case.path) if entry["what"] in ("ran", "failed")]
     if not entries or entries[-1]["what"] != "ran" or dict(case.inputs) != dict(inputs):
         return None
@@ -436,7 +458,8 @@ def _check_runs(runs: Sequence[Path], entries: Sequence[Mapping[str, Any]]) -> l
     logged = {entry["about"]["run"]: entry["about"] for entry in entries if entry["what"] == "ran"}
     there = {run.name: run for run in runs}
     found = [("run", name, "missing") for name in logged.keys() - there.keys()]
-    found += [("run", name, "not in the log") for name in there.keys() - logged.keys()]
+    # One that was begun, and is whole, was published by a process that ended before it could say so.
+    found += [("run", name, "not in the log") for name in there.keys() - logged.keys() - set(_unfinished(entries))]
     for name in logged.keys() & there.keys():
         try:
             record = json.loads((there[name] / "run.json").read_bytes())

@@ -168,8 +168,12 @@ def _sparing_engine() -> Any:
 
             def save_now_and_then(**given: Any) -> None:
                 nonlocal last
-                if nb_man.end_time is not None or time.monotonic() - last >= _SAVE_EVERY_S:
+                if nb_man.end_time is not None:
                     save(**given)
+                elif time.monotonic() - last >= _SAVE_EVERY_S:
+                    # A full disk is told by what needs it: the tables, and the notebook at its end.
+                    with contextlib.suppress(OSError):
+                        save(**given)
                     last = time.monotonic()
 
             nb_man.save = save_now_and_then

@@ -7,6 +7,8 @@ place; a run that was killed leaves only its hidden folder, which the next run s
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import errno
 import json
 import os
 import shutil
@@ -23,11 +25,17 @@ try:
 except ImportError:  # not on Windows: there the age of a folder decides alone
     fcntl = None  # type: ignore[assignment]  # the absence of the module is looked at before each use
 
-__all__ = ["check_target", "only_one", "private_folder", "put_in_place", "write_whole"]
+__all__ = ["check_target", "only_one", "private_folder", "put_in_place", "sync_folder", "write_whole"]
 
 _LOCK = ".lock"
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+_CANNOT = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
+"""What systems answer that do not offer a call for this file; everything else is a fault of the disk."""
+_LOCKLESS_S = 60.0
+"""A private folder without a lock is between being made and being locked, or was about to be removed."""
 _ABANDONED_S = 24 * 3600.0
-"""A private folder without a lock that can be asked is taken for abandoned after a day."""
+"""Where locks cannot be asked, a private folder is taken for abandoned after a day."""
 
 
 def check_target(target: Path) -> None:
@@ -127,24 +135,55 @@ def put_in_place(folder: Path, target: Path) -> None:
     ...     [p.name for p in (Path(d) / "report").iterdir()]
     ['report.html']
     """
-    (folder / _LOCK).unlink(missing_ok=True)
-    for path in (*folder.iterdir(), folder):
-        _sync(path)
     folder.chmod(0o755)
+    sync_folder(folder)
     previous = _previous(target)
     with _one_at_a_time(target.parent):
         check_target(target)
         shutil.rmtree(previous, ignore_errors=True)
-        if target.exists():
-            target.rename(previous)
-        try:
+        (folder / _LOCK).unlink(missing_ok=True)
+        if not target.exists():
             folder.rename(target)
-        except OSError:
-            if previous.exists():
+        elif _exchange(folder, target):
+            folder.rename(previous)
+        else:
+            target.rename(previous)
+            try:
+                folder.rename(target)
+            except OSError:
                 previous.rename(target)
-            raise
+                raise
         _sync(target.parent)
     shutil.rmtree(previous, ignore_errors=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring a folder of files to the disk.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or broken: what was written may not be there.
+    """
+    for path in (*sorted(folder.iterdir()), folder):
+        _sync(path)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two folders take each other's names at once, so that neither name is ever free; False = not on this system.
+
+    Linux has renameat2(2) with RENAME_EXCHANGE, which Python does not offer.
+    """
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError, TypeError):
+        return False
+    if rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in _CANNOT:
+        return False
+    raise OSError(code, os.strerror(code), str(other))
 
 
 @contextlib.contextmanager
@@ -231,7 +270,7 @@ def _is_abandoned(folder: Path) -> bool:
     lock = folder / _LOCK
     if fcntl is None or not lock.is_file():
         try:
-            return time.time() - folder.stat().st_mtime > _ABANDONED_S
+            return time.time() - folder.stat().st_mtime > (_ABANDONED_S if fcntl is None else _LOCKLESS_S)
         except OSError:
             return False
     try:
@@ -262,10 +301,15 @@ def _one_at_a_time(parent: Path) -> Iterator[None]:
 
 
 def _sync(path: Path) -> None:
-    """Bring a file or a folder to the disk, where the system can."""
-    with contextlib.suppress(OSError):
+    """Bring a file or a folder to the disk, where the system can; a disk that cannot is an error."""
+    try:
         handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    except PermissionError:  # folders cannot be opened on Windows
+        return
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _CANNOT:
+            raise
+    finally:
+        os.close(handle)
