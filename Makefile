@@ -40,8 +40,11 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/bench_coshare.py
 	$(BIN)/python benchmarks/bench_text.py
 
-# Debian's chromium, for tests that look at pages in a real browser.
+# Debian's chromium, for tests that look at pages in a real browser, and PostgreSQL, for tests that ask a real server.
 system:
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq postgresql; \
+	  else echo "Tests need PostgreSQL. Run: sudo apt-get install postgresql" >&2; exit 1; fi; }
 	@command -v chromium >/dev/null || { \
 	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq chromium fonts-dejavu-core; \
 	  else echo "Tests need chromium. Run: sudo apt-get install chromium fonts-dejavu-core" >&2; exit 1; fi; }

@@ -21,6 +21,7 @@ _ROOMS = {
     "toolkit.settings": ("KINDS", "Kind"),
     "toolkit.sources.mapping": ("read_mapping",),
     "toolkit.sources.read": ("read_data",),
+    "toolkit.sources.sql": ("open_database", "query"),
     "toolkit.linking.observations": ("find_observations",),
     "toolkit.linking.score": ("link_accounts",),
     "toolkit.linking.hubs": ("find_hubs",),
@@ -100,7 +101,9 @@ __all__ = [
     "match_clusters",
     "measure_effect",
     "measure_offset",
+    "open_database",
     "propose_actions",
+    "query",
     "read_data",
     "read_mapping",
     "report_lateness",
@@ -130,6 +133,7 @@ if TYPE_CHECKING:
     from toolkit.settings import KINDS, Kind
     from toolkit.sources.mapping import read_mapping
     from toolkit.sources.read import read_data
+    from toolkit.sources.sql import open_database, query
     from toolkit.timeline.around import explain_window, show_around
     from toolkit.timeline.arrival import as_of, report_lateness
     from toolkit.timeline.automation import find_automation

@@ -177,6 +177,46 @@ def templates(folder: Path | None) -> None:
 
 
 @cli.command()
+@click.option("--queries", "folder", type=click.Path(path_type=Path), help="A folder of your own .sql files.")
+def queries(folder: Path | None) -> None:
+    """List the queries of the library, with what they take and give."""
+    from toolkit.sources.queries import find_queries
+
+    for name, found in find_queries(folder).items():
+        click.echo(f"{name}\n  {visible(found.about, 300)}")
+        for parameter in found.parameters:
+            default = "" if parameter.required else f" = {parameter.default!r}"
+            click.echo(f"    -p {parameter.name}: {parameter.type}{default}  {visible(parameter.help, 200)}")
+        click.echo(f"    gives {', '.join(f'{column.name}: {column.type}' for column in found.columns)}")
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--data", required=True, help="Parquet files, a .duckdb file, or postgresql://user@host/database.")
+@click.option("-p", "--parameter", "pairs", multiple=True, metavar="NAME=VALUE", help="Repeat a name for a list.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write a .parquet or .csv; printed, by default.")
+@click.option("--queries", "folder", type=click.Path(path_type=Path), help="A folder of your own .sql files.")
+def query(name: str, data: str, pairs: tuple[str, ...], out: Path | None, folder: Path | None) -> None:
+    """Run a query of the library on files or a database."""
+    from toolkit.report.exports import spreadsheet_safe, write_csv, write_parquet
+    from toolkit.report.parameters import parse_assignments
+    from toolkit.sources.queries import find_query, parse_values
+    from toolkit.sources.sql import open_database
+
+    if out is not None and out.suffix not in (".parquet", ".csv"):
+        raise InputError(f"--out takes a .parquet or .csv file, found {visible(out.name)}")
+    values = parse_values(find_query(name, folder), parse_assignments(pairs))
+    found = open_database(data, queries=folder).run(name, **values)
+    if out is None:
+        for row in (found.columns, *spreadsheet_safe(found).rows()):
+            click.echo("\t".join("" if cell is None else visible(cell, 200) for cell in row))
+    else:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        (write_csv if out.suffix == ".csv" else write_parquet)(found, out)
+    _say(f"{found.height:,} rows")
+
+
+@cli.command()
 @click.argument("template", required=False)
 @click.option("--data", type=click.Path(path_type=Path), help="A folder of tables, a file, or a DuckDB file.")
 @click.option("--out", type=_OUT, help="The report folder.")

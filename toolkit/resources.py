@@ -1,4 +1,4 @@
-"""Finds what ships beside the code: templates, notebooks and samples.
+"""Finds what ships beside the code: templates, queries, notebooks and samples.
 
 In a checkout these are folders at the top; in an installed wheel they sit in ``toolkit/_bundled``. Nothing
 else in the project knows which of the two it runs from.
@@ -12,7 +12,7 @@ from toolkit.errors import UnknownNameError
 
 __all__ = ["BUNDLED", "bundled"]
 
-BUNDLED = ("templates", "notebooks", "data_samples")
+BUNDLED = ("templates", "queries", "notebooks", "data_samples")
 """Folders that travel in the wheel."""
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -23,7 +23,7 @@ def bundled(folder: str) -> Path:
 
     Parameters
     ----------
-    folder : {"templates", "notebooks", "data_samples"}
+    folder : {"templates", "queries", "notebooks", "data_samples"}
         Which one.
 
     Returns

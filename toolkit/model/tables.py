@@ -35,6 +35,7 @@ __all__ = [
     "Observations",
     "Quality",
     "Quarantine",
+    "Queries",
     "Sessions",
     "TimeFlag",
     "TimelineFindings",
@@ -351,6 +352,26 @@ class Actions(dy.Schema):
     wave = dy.Int64()
     reviewer = dy.String()
     policy = dy.String()
+
+
+class Queries(dy.Schema):
+    """What a database was asked. Order: n.
+
+    ``parameters`` is JSON, values by name; ``rows`` are those that were kept, ``truncated`` says that there were more.
+    ``sha256`` is of text and parameters, ``answer_sha256`` of the answer: names, values and order. ``took_s`` depends
+    on the machine and the hour: a report leaves it out.
+    """
+
+    n = dy.Int64(min=1)
+    name = dy.String()
+    engine = _id()
+    text = _id()
+    parameters = dy.String()
+    rows = dy.Int64(min=0)
+    truncated = dy.Bool()
+    took_s = dy.Float64(min=0.0)
+    sha256 = _id()
+    answer_sha256 = _id()
 
 
 def empty(contract: type[dy.Schema]) -> pl.DataFrame:

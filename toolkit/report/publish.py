@@ -15,7 +15,7 @@ from toolkit.errors import InputError, visible
 from toolkit.graph.build import build_graph
 from toolkit.graph.graphml import write_graphml
 from toolkit.model.case import Action, Case, Finding
-from toolkit.model.tables import Actions, Events, Expansion, Hubs, Links, Members, empty
+from toolkit.model.tables import Actions, Events, Expansion, Hubs, Links, Members, Queries, empty
 from toolkit.report.actions import plan_for_case
 from toolkit.report.brief import write_brief
 from toolkit.report.by_hand import ByHand, apply_reviews, read_by_hand
@@ -159,6 +159,8 @@ def publish_case(
     published = dict(tables)
     if _keeps(tables, "actions", Actions, without=("policy",)):
         published["actions"] = _sign(plan_for_case(tables["actions"], tables, record), record)
+    if _keeps(tables, "queries", Queries):
+        published["queries"] = tables["queries"].drop("took_s")  # a clock's: it would differ at every run
     written = write_tables(published, folder, csv=True)
     write_case(record, folder / "case.json", synthetic=synthetic)
     write_stix(bundle_case(record, tables, synthetic=synthetic), folder / "stix.json")

@@ -29,6 +29,7 @@ __all__ = [
     "describe_members",
     "describe_quality",
     "describe_quarantine",
+    "describe_queries",
     "describe_readings",
     "describe_seeds",
     "describe_sessions",
@@ -412,6 +413,37 @@ def describe_values(observations: pl.DataFrame, accounts: Sequence[str], names: 
         names.shown_key()
         .join(held, on=["kind", "value"], how="inner", maintain_order="left")
         .select("name", "value", "of_these", "accounts")
+    )
+
+
+def describe_queries(log: pl.DataFrame) -> pl.DataFrame:
+    """Return what a database was asked, for people.
+
+    Parameters
+    ----------
+    log : polars.DataFrame
+        Contract ``Queries``: ``Database.log``.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``query`` (its name, or its text), ``values``, ``rows``, ``fingerprint`` of the answer, ``note`` where an answer
+        was cut. Order: as asked.
+
+    Examples
+    --------
+    >>> from toolkit.sources.sql import open_database
+    >>> db = open_database({"t": pl.DataFrame({"n": [1, 2]})})
+    >>> _ = db.query("select n from t where n > $least", least=1)
+    >>> describe_queries(db.log).row(0)[:3]
+    ('select n from t where n > $least', '{"least": 1}', 1)
+    """
+    return log.select(
+        pl.when(pl.col("name") != "").then(pl.col("name")).otherwise(pl.col("text")).alias("query"),
+        pl.col("parameters").alias("values"),
+        "rows",
+        pl.col("answer_sha256").str.slice(0, 12).alias("fingerprint"),
+        pl.when("truncated").then(pl.lit("cut: there were more rows")).otherwise(pl.lit("")).alias("note"),
     )
 
 
