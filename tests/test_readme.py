@@ -22,9 +22,9 @@ def _blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, flags=re.S)
 
 
-@pytest.mark.parametrize("source", _blocks("python"), ids=["investigation"])
+@pytest.mark.parametrize("source", _blocks("python"), ids=["investigation", "sql"])
 def test_python_examples_run(source: str) -> None:
-    """The twenty lines run as they stand, from the checkout."""
+    """They run as they stand, from the checkout."""
     done = subprocess.run([sys.executable, "-c", source], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "acct_" in done.stdout
