@@ -137,7 +137,7 @@ def run_on(
     under = bench.case if into == "case" else bench.place
     disk: Mapping[str, str] = {
         "LD_PRELOAD": str(library), "DISK_UNDER": str(under), "DISK_STATE": str(state), "DISK_FAILS_AT": str(fails_at),
-        "DISK_ERRNO": str(code),
+        "DISK_ERRNO": str(code), "DISK_LOG": str(bench.place / "failed"),
     }  # fmt: skip
     done = subprocess.run(
         bench.command(into), env={**os.environ, **disk}, capture_output=True, text=True, check=False, timeout=LATEST_S
@@ -171,7 +171,8 @@ def measure_faults(bench: Bench, library: Path, faults: int, part: int, parts: i
                 or done.returncode not in (0, 1)
                 or "a fault in the toolkit" in done.stderr
             ):
-                print(f"  call {number} of --{into}, {os.strerror(code)}: {done.stderr.strip()[-400:]}", flush=True)
+                call = (bench.place / "failed").read_text().strip()
+                print(f"  {call}, {os.strerror(code)}: {done.stderr.strip()[-400:]}", flush=True)
             bench.look(f"call {number} of --{into} failed")
     run_case(open_case_folder(bench.case))
     bench.look("the run after the last fault")

@@ -163,7 +163,7 @@ def test_other_parameters_are_refused_and_other_data_are_run_anew(world: Path) -
         file.write("u10,2026-01-06T00:00:00Z\n")
     assert run(world, escalate(world, A=seeds(1))) == {"A": "done"}
     log = [json.loads(line)["what"] for line in (world / "out" / "A" / "log.jsonl").read_text().splitlines()]
-    assert log == ["opened", "ran", "repinned", "ran"]
+    assert log == ["opened", "began", "ran", "repinned", "began", "ran"]
     with pytest.raises(InputError, match="did you mean 'mode'"):
         run(world, escalate(world, A=seeds(1)), parameters={"mod": "x"})
 
