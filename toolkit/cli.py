@@ -177,6 +177,20 @@ def templates(folder: Path | None) -> None:
 
 
 @cli.command()
+@click.argument("address")
+@click.option("--out", type=_OUT, required=True, help="A new folder: a Parquet file per table.")
+@_MAPPING
+def pull(address: str, out: Path, mapping: Path | None) -> None:
+    """Take the tables of a database, as they are at one moment, into files that every other command reads."""
+    from toolkit.sources.snapshot import pull_tables
+
+    folder = pull_tables(address, out, mapping)
+    for path in sorted(folder.glob("*.parquet")):
+        _say(f"{visible(path.name, 200)}: {path.stat().st_size:,} bytes")
+    click.echo(str(folder))
+
+
+@cli.command()
 @click.option("--queries", "folder", type=click.Path(path_type=Path), help="A folder of your own .sql files.")
 def queries(folder: Path | None) -> None:
     """List the queries of the library, with what they take and give."""

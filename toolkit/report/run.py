@@ -126,13 +126,14 @@ def resolve_data(path: str | Path) -> str:
     --------
     >>> resolve_data("postgres://host/db")
     Traceback (most recent call last):
-    toolkit.errors.InputError: postgres:// is a database: export its tables to Parquet, or to one .duckdb file, ...
+    toolkit.errors.InputError: postgres:// is a database, and lives on: `toolkit pull ADDRESS --out DIR` takes ...
     """
     text = str(path)
     if "://" in text:
         scheme = visible(text.split("://")[0])
         raise InputError(
-            f"{scheme}:// is a database: export its tables to Parquet, or to one .duckdb file, and give that"
+            f"{scheme}:// is a database, and lives on: `toolkit pull ADDRESS --out DIR` takes its tables as they are"
+            " now; give that folder, so that the report can be run again"
         )
     where = Path(path)
     if where.exists():

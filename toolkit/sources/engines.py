@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ import polars as pl
 
 from toolkit.errors import InputError, SourceError, visible
 from toolkit.sources.dataset import Dataset
+from toolkit.sources.typed import quote_name
 
 if TYPE_CHECKING:
     import duckdb
@@ -339,6 +340,51 @@ class Postgres:
             scanned = cursor.fetch_arrow_table().column(0)[0].as_py()
         return Estimate(int(plan["Plan Rows"]), int(scanned))
 
+    def write_tables(self, names: Sequence[str], folder: Path, *, timeout_s: float) -> dict[str, int]:
+        """Write whole tables as Parquet files, all as they were at one moment.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Tables or views that a bare name finds.
+        folder : pathlib.Path
+            Which is there.
+        timeout_s : float
+            Seconds a table may take.
+
+        Returns
+        -------
+        dict of str to int
+            Rows by table. They are in the order in which the server keeps them.
+
+        Raises
+        ------
+        SourceError
+            If the server cannot be read; what was written until then is not whole.
+        """
+        import pyarrow.parquet as pq
+
+        rows = {}
+        with self._open(timeout_s) as cursor:
+            cursor.execute("set synchronize_seqscans = off")  # else a large table may begin in its middle
+            cursor.execute("begin transaction isolation level repeatable read, read only")
+            for name in names:
+                cursor.execute(_COLUMNS, [name])
+                columns = cursor.fetch_arrow_table().to_pylist()
+                chosen = ", ".join(
+                    quote_name(one["name"]) + ("" if one["type"] in _NATIVE else "::text AS " + quote_name(one["name"]))
+                    for one in columns
+                )
+                cursor.execute("SELECT " + chosen + " FROM " + quote_name(name))  # noqa: S608 - names, every one quoted
+                reader = cursor.fetch_record_batch()
+                rows[name] = 0
+                with pq.ParquetWriter(folder / f"{name}.parquet", reader.schema, compression="zstd") as writer:
+                    for batch in reader:
+                        writer.write_batch(batch)
+                        rows[name] += batch.num_rows
+            cursor.execute("commit")
+        return rows
+
     @contextmanager
     def _open(self, timeout_s: float) -> Iterator[Any]:
         try:
@@ -349,13 +395,28 @@ class Postgres:
         try:
             with dbapi.connect(self.address, autocommit=True) as connection, connection.cursor() as cursor:
                 cursor.execute("set default_transaction_read_only = on")
-                cursor.execute("select set_config('statement_timeout', $1, false)", [f"{timeout_s * 1_000:.0f}ms"])
+                cursor.execute(
+                    "select set_config('statement_timeout', $1, false)", [f"{max(1.0, timeout_s * 1_000):.0f}ms"]
+                )
                 cursor.execute("set timezone = 'UTC'")
                 yield cursor
         except (Error, OSError) as error:  # while rows stream in, faults come through Arrow as OSError
             if "57014" in str(error) or "statement timeout" in str(error):
                 raise SourceError(f"the query took longer than {timeout_s:g} s: narrow it, or allow more") from None
             raise SourceError(f"the query failed: {_without_address(_first_lines(error), self.address)}") from None
+
+
+_NATIVE: Final = frozenset(
+    {
+        "text", "character varying", "smallint", "integer", "bigint", "real", "double precision", "boolean", "date",
+        "timestamp without time zone", "timestamp with time zone", "bytea", "text[]", "bigint[]", "integer[]",
+    }
+)  # fmt: skip
+"""Types that arrive as they are; every other one is asked for as text, which is exact."""
+_COLUMNS: Final = """
+select attname::text as name, format_type(atttypid, null)::text as type
+from pg_attribute where attrelid = quote_ident($1)::regclass and attnum > 0 and not attisdropped order by attnum
+"""
 
 
 def _quote_text(text: object) -> str:

@@ -6,6 +6,7 @@ table as its mapping says, close the books.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from collections.abc import Mapping as AbstractMapping
 from dataclasses import replace
@@ -28,6 +29,7 @@ from toolkit.sources.meaning import find_meanings
 from toolkit.sources.ndjson import read_ndjson
 from toolkit.sources.normalise import Normalised, normalise_table
 from toolkit.sources.observed import normalise_observations
+from toolkit.sources.snapshot import pull_tables
 from toolkit.sources.subjects import find_subjects
 from toolkit.sources.text import RawTable
 from toolkit.sources.typed import list_duckdb, read_duckdb, read_parquet
@@ -51,7 +53,8 @@ def read_data(
     ----------
     data : str or pathlib.Path
         A folder of Parquet, CSV, TSV or NDJSON files (text also as .gz or .zst) with an optional ``mapping.yaml``, one
-        such file, a glob, one ``observations.parquet``, or a ``.duckdb`` file.
+        such file, a glob, one ``observations.parquet``, a ``.duckdb`` file, or the address of a database
+        (``postgresql://user@host/database``), whose tables are taken as they are at one moment.
     mapping : path, dict or Mapping, optional
         What a company's own tables mean; default is the folder's ``mapping.yaml``. Canonical names need none.
     as_of : datetime, optional
@@ -90,10 +93,9 @@ def read_data(
             raise InputError(f"as_of has no time zone: {as_of}; give it one, for example 2026-01-05T00:00:00Z")
         as_of = as_of.astimezone(UTC)
     if "://" in str(data):
-        raise InputError(
-            f"{visible(str(data).split('://')[0])}:// is a database: export its tables to Parquet, or to one .duckdb "
-            "file, and give that"
-        )
+        with tempfile.TemporaryDirectory(prefix="tk-pull-") as place:
+            pulled = pull_tables(str(data), Path(place) / "data", mapping)
+            return read_data(pulled, mapping, as_of=as_of, whole=whole, progress=progress)
     root = Path(data)
     beside = find_mapping(root)
     chosen = mapping if mapping is not None else beside
