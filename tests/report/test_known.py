@@ -18,6 +18,7 @@ from toolkit.report.by_hand import review_case
 from toolkit.report.cases import CaseFolder, choose_run, new_case, open_case_folder, run_case, verify_case
 from toolkit.report.closing import close_case, list_ring, reopen_case
 from toolkit.report.compare import compare_reports
+from toolkit.report.findings import number_findings
 from toolkit.report.known import describe_known, draft_known, fingerprint_registry, match_known, show_known
 from toolkit.report.rerun import rerun_report
 from toolkit.report.verify import read_manifest
@@ -48,7 +49,8 @@ def test_the_same_people_are_known_again_and_others_are_not(tmp_path: Path) -> N
     assert again.matches.select("cluster_id", "ring_id", "verdict").rows() == [("ESC-2", "R-7", "same operator")]
     (said,) = draft_known(again)
     assert said["type"] == "known_ring"
-    assert "closed in case C-R-7 on 2026-03-02 (card testing), runs this set too" in str(said["statement"])
+    assert "closed in case C-R-7 on 2026-03-02, runs this set too" in str(said["statement"])
+    assert "(card testing)" in str(said["next_check"])
     assert "1 device and 2 phones" in str(said["statement"]) or "2 phones and 1 device" in str(said["statement"])
     shown = describe_known(again, Names("none")).row(0, named=True)
     assert (shown["ring"], shown["closed"]) == ("R-7", "2026-03-02, case C-R-7")
@@ -67,6 +69,21 @@ def test_the_same_accounts_are_the_same_ring_and_a_case_does_not_meet_itself(tmp
     assert (said["accounts"], said["likelihood"]) == (("x", "y"), None)
     assert str(said["statement"]).startswith("2 accounts of this set belonged to ring R-7")
     assert match_known("C-R-7", ["x", "y"], seen, tmp_path).rings.height == 0
+
+
+def test_names_that_people_gave_say_nothing_else(tmp_path: Path, hostile: list[str]) -> None:
+    """A ring's name or label is data: it can neither break a report nor speak in it."""
+    seen = world(device=["d", "d"], card=["c1", "c2"])
+    at = datetime(2026, 3, 2, tzinfo=UTC)
+    for number, name in enumerate([*hostile[:40], "of high confidence"]):
+        place = tmp_path / f"{number}"
+        add_ring(place, name, ["x", "y"], seen, case_id=name, closed_at=at, label=name)
+        known = match_known("ESC-2", ["x", "y"], seen, place)
+        (found,) = number_findings(draft_known(known))
+        assert found.type == "known_ring"
+        page = show_known(known, Names("none")).as_html()
+        assert "<script" not in page
+        assert "<img" not in page
 
 
 def test_a_registry_is_read_as_it_was_at_an_entry(tmp_path: Path) -> None:

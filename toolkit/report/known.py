@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -276,8 +277,9 @@ _STATED: Final = {
 
 
 def _draft(row: Mapping[str, object], ring: Mapping[str, object]) -> dict[str, object]:
-    name = f"ring {visible(row['ring_id'])}, closed in case {visible(ring['case_id'])} on {ring['closed_at']:%Y-%m-%d}"
-    name += f" ({visible(ring['label'])})" if ring["label"] else ""
+    name = (
+        f"ring {_one_word(row['ring_id'])}, closed in case {_one_word(ring['case_id'])} on {ring['closed_at']:%Y-%m-%d}"
+    )
     likelihood = Likelihood.from_probability(float(str(row["probability"])))
     shared = _counted(row)
     back = row["shared_accounts"] if isinstance(row["shared_accounts"], list) else []
@@ -289,6 +291,7 @@ def _draft(row: Mapping[str, object], ring: Mapping[str, object]) -> dict[str, o
     }[str(row["verdict"])]
     level = Level(str(row["level"]))
     observed = row["verdict"] in ("same ring", "shared vendor")
+    about = f" ({visible(ring['label'])})" if ring["label"] else ""
     families = [say_family(family) for family in row["families"]] if isinstance(row["families"], list) else []
     return {
         "type": _STATED[str(row["verdict"])],
@@ -301,8 +304,13 @@ def _draft(row: Mapping[str, object], ring: Mapping[str, object]) -> dict[str, o
         "accounts": tuple(back),
         "evidence_ids": ("known_rings.parquet",),
         "alternatives": (str(row["innocent_explanation"]),),
-        "next_check": f"Read case {visible(ring['case_id'])} first: what that ring did, and what was decided.",
+        "next_check": f"Read case {_one_word(ring['case_id'])} first{about}: what that ring did, what was decided.",
     }  # fmt: skip
+
+
+def _one_word(name: object) -> str:
+    """A name that somebody gave: in a sentence of ours it is one word and says nothing else."""
+    return re.sub(r"\s+", "_", visible(name))
 
 
 def _counted(row: Mapping[str, object]) -> str:
