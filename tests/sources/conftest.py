@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import polars as pl
 import pytest
@@ -60,3 +61,11 @@ def postgres() -> Iterator[Server]:
         call("pg_ctl", "-w", "-m", "immediate", "stop")
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+@pytest.fixture
+def database(postgres: Server) -> Server:
+    """A database of the server that holds nothing yet."""
+    name = f"of_{uuid4().hex}"
+    postgres.run(f"create database {name}")
+    return Server(postgres.address.replace("/postgres?", f"/{name}?"))

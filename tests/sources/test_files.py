@@ -149,8 +149,10 @@ def test_nothing_there_is_said(tmp_path: Path) -> None:
     write(tmp_path / "auth_events.csv")
     with pytest.raises(InputError, match="did you mean"):
         read_data(tmp_path / "auth_event.csv")
-    with pytest.raises(InputError, match="database"):
-        read_data("postgres://host/db")
+    with pytest.raises(InputError, match="mysql:// is not known"):
+        read_data("mysql://host/db")
+    with pytest.raises(SourceError, match="the database cannot be reached"):
+        read_data("postgres://127.0.0.1:1/db")
     (tmp_path / "mine.csv").write_text("a,b\n1,2\n")
     with pytest.raises(MappingError, match="no mapping says what it holds"):
         read_data(tmp_path / "mine.csv")

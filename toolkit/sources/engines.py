@@ -393,11 +393,15 @@ class Postgres:
         except ModuleNotFoundError:
             raise InputError("PostgreSQL needs its driver: pip install 'investigation-toolkit[sql]'") from None
         try:
-            with dbapi.connect(self.address, autocommit=True) as connection, connection.cursor() as cursor:
+            connection = dbapi.connect(self.address, autocommit=True)
+        except Error as error:
+            said = _without_address(_first_lines(error), self.address)
+            raise SourceError(f"the database cannot be reached: {said}") from None
+        try:
+            with connection, connection.cursor() as cursor:
+                limit = f"{max(1.0, timeout_s * 1_000):.0f}ms"
                 cursor.execute("set default_transaction_read_only = on")
-                cursor.execute(
-                    "select set_config('statement_timeout', $1, false)", [f"{max(1.0, timeout_s * 1_000):.0f}ms"]
-                )
+                cursor.execute("select set_config('statement_timeout', $1, false)", [limit])
                 cursor.execute("set timezone = 'UTC'")
                 yield cursor
         except (Error, OSError) as error:  # while rows stream in, faults come through Arrow as OSError
