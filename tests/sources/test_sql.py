@@ -173,6 +173,8 @@ def test_the_log_is_a_record(both: list[Any]) -> None:
     with pytest.raises(SourceError, match="the query failed"):
         database.query("select nothing from rows")
     assert database.log.height == 1  # what failed gave no answer
+    with pytest.raises(SourceError, match=r"row.* does not exist! Its tables: rows"):
+        database.query("select * from row")
 
 
 def test_previews_run_nothing(both: list[Any], postgres: Server) -> None:

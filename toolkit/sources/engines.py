@@ -225,6 +225,11 @@ class DuckDB:
                 return _take(reader, limit)
             except duckdb.InterruptException:
                 raise SourceError(f"the query took longer than {timeout_s:g} s: narrow it, or allow more") from None
+            except duckdb.CatalogException as error:
+                said = _first_lines(error, 1)
+                raise SourceError(
+                    f"the query failed: {said} Its tables: {', '.join(map(visible, self.tables()))}"
+                ) from None
             except duckdb.Error as error:
                 raise SourceError(f"the query failed: {_first_lines(error)}") from None
             finally:
