@@ -20,6 +20,7 @@ from toolkit.report.closing import close_case, list_ring, reopen_case
 from toolkit.report.compare import compare_reports
 from toolkit.report.findings import number_findings
 from toolkit.report.known import describe_known, draft_known, fingerprint_registry, match_known, show_known
+from toolkit.report.registries import find_registry
 from toolkit.report.rerun import rerun_report
 from toolkit.report.verify import read_manifest
 from toolkit.views.names import Names
@@ -99,6 +100,29 @@ def test_a_registry_is_read_as_it_was_at_an_entry(tmp_path: Path) -> None:
         match_known("E", ["x"], seen, tmp_path / "nowhere")
     none = match_known("E", ["x"], seen, tmp_path, entry=0)
     assert "No ring is known yet." in show_known(none, Names("none")).as_text()
+
+
+def test_the_first_closing_makes_the_registry(
+    case: CaseFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A place that was named and is still empty stops nothing; with a key, nothing stands there in the clear."""
+    (tmp_path / "key").write_text("ab" * 32)
+    (tmp_path / "key").chmod(0o600)
+    monkeypatch.setenv("TOOLKIT_REGISTRY", str(tmp_path / "team" / "rings"))
+    monkeypatch.setenv("TOOLKIT_REGISTRY_KEY", str(tmp_path / "key"))
+    run_case(case)
+    assert find_registry(case.path) is None
+    assert close_case(case)["about"]["hidden"]
+    assert find_registry(case.path) == tmp_path / "team" / "rings"
+    held = pl.read_parquet(tmp_path / "team" / "rings" / "values" / "000001.parquet")
+    assert not {"0012", "b"} & set(held["value"])
+    seen = find_observations(pl.DataFrame({"account_id": ["0012", "b", *CROWD], "device": ["d", "d", *CROWD]}))
+    assert match_known("E", ["0012", "b"], seen, tmp_path / "team" / "rings").matches["verdict"].to_list() == [
+        "same ring"
+    ]
+    monkeypatch.delenv("TOOLKIT_REGISTRY_KEY")
+    with pytest.raises(InputError, match="key"):
+        match_known("E", ["0012", "b"], seen, tmp_path / "team" / "rings")
 
 
 def test_closing_writes_down_whom_a_run_would_act_on(case: CaseFolder) -> None:

@@ -36,7 +36,9 @@ def choose_registry(case: Path, given: str | Path = "") -> Path:
 
 
 def find_registry(case: Path, given: str | Path = "") -> Path | None:
-    """Return the registry of a case if there is one; one that was named must be there.
+    """Return the registry of a case if there is one; one that the caller names must be there.
+
+    The first closing makes the registry: until then there is none, whatever ``TOOLKIT_REGISTRY`` says.
 
     Examples
     --------
@@ -44,5 +46,4 @@ def find_registry(case: Path, given: str | Path = "") -> Path | None:
     True
     """
     place = choose_registry(case, given)
-    named = bool(given or os.environ.get(_VARIABLE, ""))
-    return place if named or (place / "rings").is_dir() else None
+    return place if given or place.is_file() or (place / "rings").is_dir() else None
