@@ -41,6 +41,7 @@ import polars as pl
 import toolkit as tk
 from toolkit.model.case import Action, Finding
 from toolkit.report.publish import open_case, publish_case
+from toolkit.views.blocks import show_findings
 data = tk.read_data(data_uri, mapping_uri or None)
 if breaks:
     raise ValueError("broken")
@@ -218,6 +219,7 @@ def templates(tmp_path: Path) -> Path:
         {"cell_type": "markdown", "id": "m", "metadata": {}, "source": "# Own\n\nFor tests."},
         {**blank, "id": "p", "metadata": {"tags": ["parameters"]}, "source": _PARAMETERS},
         {**blank, "id": "b", "metadata": {}, "source": _BODY},
+        {**blank, "id": "f", "metadata": {}, "source": "show_findings([found])"},
     ]
     kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
     (tmp_path / "templates").mkdir()

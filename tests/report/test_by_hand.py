@@ -37,6 +37,7 @@ def test_the_next_run_holds_what_people_added(case: CaseFolder, tmp_path: Path) 
     assert "Whose card is it? &lt;b&gt;ask&lt;/b&gt; the bank" in page
     assert "a test account" in page
     assert "Notes</p>" not in page  # a heading over nothing
+    assert page.count("<dt>Confirmed by</dt><dd>lee</dd>") == 1
     assert list(second.glob(".*")) == []  # the longer template was for the run alone
     assert verify_case(case.path).rows() == []
 

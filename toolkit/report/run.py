@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import glob
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from toolkit.report.parameters import check_parameters
 from toolkit.report.templates import Template, find_template
 from toolkit.report.workload import find_escalations
 from toolkit.sources.files import find_mapping
+from toolkit.views.blocks import BLOCK_MIME
 
 __all__ = ["resolve_data", "run_report"]
 
@@ -154,6 +155,7 @@ def _publish(
         raise RunError(f"template {template.name!r} published no ledger: its last cell calls publish_case")
     cells = sum(cell["cell_type"] == "code" for cell in notebook["cells"])
     cleaned = clean_notebook(notebook)
+    _name_reviewers(cleaned, case["findings"])
     digest = sha256_file(template.path)
     page = render_page(
         cleaned,
@@ -181,6 +183,15 @@ def _publish(
     }
     # It stands outside the manifest, since it tells the time; so it bears a fingerprint of its own.
     _write_json(folder / "run.json", {**run, "sha256": sha256_bytes(json.dumps(run, sort_keys=True).encode())})
+
+
+def _name_reviewers(notebook: Mapping[str, Any], findings: Sequence[Mapping[str, Any]]) -> None:
+    """Findings are shown before the case is published, and it is the case that knows who confirmed them."""
+    signed = {finding["finding_id"]: finding["reviewer"] for finding in findings if finding["reviewer"]}
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", ()):
+            for finding in output.get("data", {}).get(BLOCK_MIME, {}).get("findings", ()):
+                finding["reviewer"] = signed.get(finding["finding_id"], "")
 
 
 def _pin_registry(values: dict[str, Any]) -> dict[str, Any]:
