@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from toolkit.errors import UnknownNameError
+from toolkit.errors import InputError, UnknownNameError, visible
 
-__all__ = ["BUNDLED", "bundled"]
+__all__ = ["BUNDLED", "bundled", "find_files"]
 
 BUNDLED = ("templates", "queries", "notebooks", "data_samples")
 """Folders that travel in the wheel."""
@@ -45,3 +45,37 @@ def bundled(folder: str) -> Path:
         if folder in BUNDLED and (root / folder).is_dir():
             return root / folder
     raise UnknownNameError("bundled folder", folder, BUNDLED)
+
+
+def find_files(folder: str, ending: str, own: Path | None = None) -> dict[str, Path]:
+    """List the files of a bundled folder and of a team's own, by name without ending.
+
+    Parameters
+    ----------
+    folder : str
+        As for :func:`bundled`.
+    ending : str
+        ``.sql``, for one.
+    own : pathlib.Path, optional
+        A team's own folder; its files win over bundled ones of the same name.
+
+    Returns
+    -------
+    dict of str to pathlib.Path
+        Sorted by name.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder of the team's.
+
+    Examples
+    --------
+    >>> "ring_escalation" in find_files("templates", ".ipynb")
+    True
+    """
+    if own is not None and not own.is_dir():
+        raise InputError(f"no folder of {folder} at {visible(own)}: give a folder that holds {ending} files")
+    places = [bundled(folder), *([own] if own is not None else [])]
+    found = {path.stem: path for place in places for path in sorted(place.glob(f"*{ending}"))}
+    return {name: found[name] for name in sorted(found)}

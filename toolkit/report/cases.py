@@ -275,7 +275,8 @@ def run_case(
 def _run_next(case: CaseFolder, *, repin: bool, who: str, cell_timeout_s: int, progress: bool) -> Path:
     """The run itself, while no other one is made of this case."""
     analyst = who or str(case.parameters.get("analyst", ""))
-    changed = find_changes(case)
+    now = pin_inputs(case.data, case.mapping)
+    changed = _changed(case.inputs, now)
     if changed and not repin:
         said = "; ".join(f"{visible(name)} {fault}" for name, fault in changed.items())
         raise InputError(
@@ -284,8 +285,7 @@ def _run_next(case: CaseFolder, *, repin: bool, who: str, cell_timeout_s: int, p
         )
     read_log(case.path)
     if changed:
-        settings = json.loads((case.path / SETTINGS_FILE).read_bytes())
-        settings["inputs"] = pin_inputs(case.data, case.mapping)
+        settings = json.loads((case.path / SETTINGS_FILE).read_bytes()) | {"inputs": now}
         _write_settings(case.path, settings)
         append_entry(case.path, "repinned", who=analyst, changed=changed, settings_sha256=_digest(case.path))
     _adopt(case, analyst)

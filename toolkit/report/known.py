@@ -92,7 +92,7 @@ def find_last_entry(registry: str | Path) -> int:
     SourceError
         If there is no registry.
     """
-    return read_registry(registry).entry
+    return int(list_rings(registry).get_column("entry").max() or 0)  # type: ignore[arg-type] # Int64
 
 
 def fingerprint_registry(registry: str | Path, entry: int) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from toolkit.errors import InputError, UnknownNameError, visible
 from toolkit.report.parameters import Parameter, read_parameters
-from toolkit.resources import bundled
+from toolkit.resources import find_files
 
 __all__ = ["Template", "find_template", "find_templates"]
 
@@ -58,11 +58,7 @@ def find_templates(folder: Path | None = None) -> dict[str, Template]:
     >>> "ring_escalation" in find_templates()
     True
     """
-    if folder is not None and not folder.is_dir():
-        raise InputError(f"no folder of templates at {visible(folder)}: give a folder that holds .ipynb files")
-    places = [bundled("templates"), *([folder] if folder is not None else [])]
-    found = {path.stem: path for place in places for path in sorted(place.glob("*.ipynb"))}
-    return {name: _read(name, found[name]) for name in sorted(found)}
+    return {name: _read(name, path) for name, path in find_files("templates", ".ipynb", folder).items()}
 
 
 def find_template(name: str, folder: Path | None = None) -> Template:

@@ -20,7 +20,7 @@ import polars as pl
 
 from toolkit.errors import InputError, SourceError, visible
 from toolkit.sources.dataset import Dataset
-from toolkit.sources.typed import quote_name
+from toolkit.sources.typed import NO_EXTENSIONS, quote_name
 
 if TYPE_CHECKING:
     import duckdb
@@ -256,10 +256,7 @@ class DuckDB:
         import duckdb
 
         with tempfile.TemporaryDirectory(prefix="tk-sql-") as spill:
-            config: dict[str, Any] = {
-                "autoinstall_known_extensions": "false", "autoload_known_extensions": "false",
-                "memory_limit": _MEMORY, "temp_directory": spill,
-            }  # fmt: skip
+            config: dict[str, Any] = {**NO_EXTENSIONS, "memory_limit": _MEMORY, "temp_directory": spill}
             try:
                 place = ":memory:" if self.file is None else str(self.file)
                 connection = duckdb.connect(place, read_only=self.file is not None, config=config)
@@ -281,7 +278,7 @@ class DuckDB:
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         for table, frame in sorted(self.frames.items()):
-            connection.register(table, frame.to_arrow())
+            connection.register(table, frame.to_arrow(compat_level=pl.CompatLevel.newest()))  # texts are not copied
         for table, path in sorted(self.files.items()):
             connection.from_parquet(str(path)).create_view(table)
 

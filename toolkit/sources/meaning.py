@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from toolkit.errors import InputError, MappingError, nearest, visible
@@ -10,7 +11,41 @@ from toolkit.sources.files import ACCEPTED, TableFile
 from toolkit.sources.mapping import Mapping, TableMapping, find_faults
 from toolkit.sources.text import RawTable
 
-__all__ = ["find_meanings", "trim"]
+__all__ = ["find_known", "find_meanings", "trim"]
+
+
+def find_known(names: Sequence[str], said: Mapping, what: str) -> list[str]:
+    """Of the tables of a database, those that are mapped or canonical, in the order given.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The tables that it has.
+    said : Mapping
+        The user's.
+    what : str
+        What the database is called in a message.
+
+    Raises
+    ------
+    MappingError
+        If the mapping names tables that are not there: all of them, with the nearest right name.
+    InputError
+        If none of the tables is known.
+    """
+    missing = [table for table in said.tables if table not in names]
+    if missing:
+        raise MappingError(
+            f"{what} and the mapping do not fit:",
+            [f"{visible(table)}: no such table: {nearest(table, names)}" for table in missing],
+        )
+    known = [n for n in names if n in said.tables or n in CANONICAL or n in LOOKUPS or n == "observations"]
+    if not known:
+        raise InputError(
+            f"{what}: no mapping says what its tables hold: {', '.join(visible(n) for n in names) or 'it has none'}. "
+            "Write a mapping that names them, or give them canonical names"
+        )
+    return known
 
 
 def find_meanings(

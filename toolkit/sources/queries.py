@@ -25,7 +25,7 @@ from typing import Any, Final
 import polars as pl
 
 from toolkit.errors import InputError, SourceError, UnknownNameError, nearest, visible
-from toolkit.resources import bundled
+from toolkit.resources import find_files
 from toolkit.sources.engines import find_parameters
 
 __all__ = [
@@ -126,12 +126,8 @@ def find_queries(folder: Path | None = None) -> dict[str, Query]:
     >>> "holders_of_ip" in find_queries()
     True
     """
-    if folder is not None and not folder.is_dir():
-        raise InputError(f"no folder of queries at {visible(folder, 200)}: give a folder that holds .sql files")
-    places = [bundled("queries"), *([folder] if folder is not None else [])]
-    files = {path.stem: path for place in places for path in sorted(place.glob("*.sql"))}
     faults: list[str] = []
-    found = {name: _read(files[name], faults) for name in sorted(files)}
+    found = {name: _read(path, faults) for name, path in find_files("queries", ".sql", folder).items()}
     if faults:
         raise SourceError("queries do not say what they take and give", faults)
     return found

@@ -16,16 +16,15 @@ from typing import Any
 
 import polars as pl
 
-from toolkit.errors import InputError, MappingError, SourceError, nearest, visible
+from toolkit.errors import InputError, SourceError, visible
 from toolkit.model.provenance import Source, sha256_file
-from toolkit.sources.canonical import CANONICAL, LOOKUPS
 from toolkit.sources.dataset import Dataset
 from toolkit.sources.delimited import read_delimited
 from toolkit.sources.files import Found, TableFile, find_mapping, find_tables
 from toolkit.sources.ids import as_exact_text
 from toolkit.sources.ledger import build_ledger, build_quarantine, note_losses
 from toolkit.sources.mapping import Mapping, read_mapping
-from toolkit.sources.meaning import find_meanings
+from toolkit.sources.meaning import find_known, find_meanings
 from toolkit.sources.ndjson import read_ndjson
 from toolkit.sources.normalise import Normalised, normalise_table
 from toolkit.sources.observed import normalise_observations
@@ -160,19 +159,7 @@ def _open_databases(found: Found, said: Mapping) -> tuple[list[TableFile], list[
             files.append(file)
             continue
         names, views = list_duckdb(file)
-        known = [n for n in names if n in said.tables or n in CANONICAL or n in LOOKUPS or n == "observations"]
-        missing = [t for t in said.tables if t not in names]
-        if missing:
-            raise MappingError(
-                f"{visible(file.name)} and the mapping do not fit:",
-                [f"{visible(t)}: no such table: {nearest(t, names)}" for t in missing],
-            )
-        if not known:
-            raise InputError(
-                f"{visible(file.name)}: no mapping says what its tables hold: "
-                f"{', '.join(visible(n) for n in names) or 'it has none'}. "
-                "Write a mapping that names them, or give them canonical names"
-            )
+        known = find_known(names, said, visible(file.name))
         notes += [f"{visible(n)}: passed over: no mapping says what this table holds" for n in names if n not in known]
         notes += [f"{visible(n)}: passed over: a view; make it a table to have it read" for n in views]
         files += [replace(file, table=n) for n in known]

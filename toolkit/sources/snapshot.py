@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from toolkit.errors import InputError, MappingError, nearest, visible
+from toolkit.errors import InputError, visible
 from toolkit.model.provenance import sha256_file
-from toolkit.sources.canonical import CANONICAL, LOOKUPS
 from toolkit.sources.engines import Postgres, open_engine
 from toolkit.sources.mapping import Mapping, read_mapping
+from toolkit.sources.meaning import find_known
 
 __all__ = ["pull_tables"]
 
@@ -70,7 +70,7 @@ def pull_tables(
     if not isinstance(engine, Postgres):
         raise InputError(f"{visible(address, 200)} is no address of a database: give postgresql://user@host/database")
     said = Mapping() if mapping is None else read_mapping(mapping)
-    tables = _choose(engine.tables(), said)
+    tables = find_known(engine.tables(), said, "the database")
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.pull-", dir=target.parent))
     try:
@@ -93,19 +93,3 @@ def pull_tables(
 
 def _digest(folder: Path, table: str) -> str:
     return sha256_file(folder / f"{table}.parquet")
-
-
-def _choose(names: tuple[str, ...], said: Mapping) -> list[str]:
-    missing = [table for table in said.tables if table not in names]
-    if missing:
-        raise MappingError(
-            "the database and the mapping do not fit:",
-            [f"{visible(table)}: no such table: {nearest(table, names)}" for table in missing],
-        )
-    known = [name for name in names if name in said.tables or name in CANONICAL or name in LOOKUPS]
-    if not known:
-        raise InputError(
-            f"no mapping says what the tables of this database hold: {', '.join(map(visible, names)) or 'it has none'}."
-            " Write a mapping that names them"
-        )
-    return known

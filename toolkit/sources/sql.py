@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from toolkit.errors import InputError, SourceError, nearest, visible
+from toolkit.model.pivots import fingerprint_rows
 from toolkit.model.provenance import sha256_bytes
 from toolkit.model.tables import Queries, conform
 from toolkit.sources.engines import Engine, Estimate, find_parameters, open_engine
@@ -202,7 +203,7 @@ class Database:
             {
                 "n": len(self._asked) + 1, "name": name, "engine": self.engine.name, "text": text, "parameters": told,
                 "rows": frame.height, "truncated": more, "took_s": round(time.perf_counter() - began, 6),
-                "sha256": sha256_bytes(f"{text}\0{told}".encode()), "answer_sha256": _fingerprint(frame),
+                "sha256": sha256_bytes(f"{text}\0{told}".encode()), "answer_sha256": fingerprint_rows(frame),
             }
         )  # fmt: skip
         return frame
@@ -325,8 +326,3 @@ def _uuid(value: bytes | None) -> str | None:
     from uuid import UUID
 
     return None if value is None else str(UUID(bytes=value))
-
-
-def _fingerprint(frame: pl.DataFrame) -> str:
-    """The SHA-256 of an answer: names, values, order."""
-    return sha256_bytes((json.dumps(frame.columns) + "\n" + frame.write_ndjson()).encode())

@@ -16,8 +16,10 @@ from toolkit.settings import CAPS
 from toolkit.sources.files import TableFile
 from toolkit.sources.text import Fault, RawTable, fault_frame
 
-__all__ = ["list_duckdb", "quote_name", "read_duckdb", "read_parquet"]
+__all__ = ["NO_EXTENSIONS", "list_duckdb", "quote_name", "read_duckdb", "read_parquet"]
 
+NO_EXTENSIONS: Final = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+"""Settings of every DuckDB of ours: code is not fetched, nor loaded because a query would like it."""
 _JUDGE_FROM: Final = 2**30
 # Types that do not survive the way into a frame exactly; DuckDB writes them as text itself.
 _AS_TEXT: Final = (
@@ -179,8 +181,7 @@ def _open(file: TableFile) -> Any:
 
     settings: dict[str, str | bool | int | float | list[str]] = {
         "enable_external_access": "false",
-        "autoinstall_known_extensions": "false",
-        "autoload_known_extensions": "false",
+        **NO_EXTENSIONS,
     }
     try:
         connection = duckdb.connect(str(file.path), read_only=True, config=settings)
